@@ -1,0 +1,122 @@
+"""Opaque values (codes, tokens, session ids, client secrets): minted at random, kept only as a keyed digest.
+
+A value is `<prefix>_`, 32 random bytes in base64url and a checksum of four characters. The checksum is no secret:
+it turns typing errors, truncations and garbage away before anything is digested or looked up.
+"""
+
+import hmac
+import re
+import secrets
+import zlib
+from collections.abc import Callable, Sequence
+
+from authwright.crypto import base64url
+
+PREFIXES = {
+    "authorization_code": "ac",
+    "access_token": "at",
+    "refresh_token": "rt",
+    "id_token": "it",
+    "device_code": "dc",
+    "auth_req_id": "ar",
+    "session": "ss",
+    "csrf": "cf",
+    "interaction": "ia",
+    "rp_session": "rs",
+    "flow": "fl",
+    "client_secret": "cs",
+    "registration_access_token": "ra",
+    "pushed_authorization_request": "pr",
+    "initial_access_token": "in",
+}
+"""Purpose to prefix; the prefix of any other purpose is its own name without underscores."""
+
+_PURPOSE = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_RANDOM_SIZE = 32
+_TEXT_SIZE = 43
+_CHECKSUM_SIZE = 4
+
+
+class Handles:
+    """Mints opaque values and digests them; the digest is HMAC-SHA-256 of purpose, a zero octet and the value.
+
+    A keyed digest, not a bare hash: who can write to the database still cannot plant a value of his choice.
+    """
+
+    __slots__ = ("_peppers", "_random", "_shapes")
+
+    def __init__(
+        self, peppers: Sequence[bytes], random: Callable[[int], bytes] = secrets.token_bytes
+    ) -> None:
+        """`peppers`: the digest keys, newest first. Raises ValueError for none, or for one under 32 bytes."""
+        if not peppers or any(len(pepper) < 32 for pepper in peppers):
+            raise ValueError("peppers: at least one, of 32 bytes or more each")
+        self._peppers = tuple(peppers)
+        self._random = random
+        self._shapes: dict[str, tuple[bytes, bytes, re.Pattern[bytes]]] = {}
+
+    def __repr__(self) -> str:
+        return f"Handles({len(self._peppers)} peppers)"
+
+    def mint(self, purpose: str) -> tuple[str, str]:
+        """A new value, to be sent once and forgotten, and its digest in hex, to be kept."""
+        prefix, label, _ = self._shapes.get(purpose) or self._shape(purpose)
+        body = prefix + base64url.encode(self._random(_RANDOM_SIZE))
+        value = body + _checksum(body)
+        return value.decode("ascii"), hmac.digest(self._peppers[0], label + value, "sha256").hex()
+
+    def digests(self, purpose: str, value: str) -> tuple[str, ...]:
+        """The digests `value` may be kept under, one for each pepper; () when it was never minted for `purpose`."""
+        _, label, pattern = self._shapes.get(purpose) or self._shape(purpose)
+        # Length first, so that encoding costs nothing for a value of a megabyte; length, charset and checksum all
+        # come before any digest.
+        if len(value) > 128 or not value.isascii():
+            return ()
+        text = value.encode("ascii")
+        if pattern.fullmatch(text) is None:
+            return ()
+        if _checksum(text[:-_CHECKSUM_SIZE]) != text[-_CHECKSUM_SIZE:]:
+            return ()
+        message = label + text
+        return tuple([hmac.digest(pepper, message, "sha256").hex() for pepper in self._peppers])
+
+    def digest_of(self, label: str, text: str) -> str:
+        """The keyed digest in hex of any text, with the newest pepper: assertion ids, cookie bindings, secrets."""
+        return hmac.digest(self._peppers[0], _labelled(label, text), "sha256").hex()
+
+    def digests_of(self, label: str, text: str) -> tuple[str, ...]:
+        """`digest_of` for each pepper, newest first."""
+        message = _labelled(label, text)
+        return tuple([hmac.digest(pepper, message, "sha256").hex() for pepper in self._peppers])
+
+    def fingerprint(self, text: str) -> str:
+        """Eight hex digits by which a log may name a secret value without holding any of it."""
+        return self.digest_of("fingerprint", text)[:8]
+
+    def _shape(self, purpose: str) -> tuple[bytes, bytes, re.Pattern[bytes]]:
+        """What values of `purpose` begin with, what their digest begins with, and what they look like."""
+        if _PURPOSE.fullmatch(purpose) is None:
+            raise ValueError("a purpose is up to 64 lower-case letters, digits and underscores")
+        prefix = (PREFIXES.get(purpose) or purpose.replace("_", "")).encode("ascii") + b"_"
+        pattern = re.compile(re.escape(prefix) + b"[A-Za-z0-9_-]{%d}" % (_TEXT_SIZE + _CHECKSUM_SIZE))
+        shape = (prefix, purpose.encode("ascii") + b"\0", pattern)
+        # Purposes are constants of the program, so this memory has a natural bound.
+        self._shapes[purpose] = shape
+        return shape
+
+
+def random_id(size: int = 16, random: Callable[[int], bytes] = secrets.token_bytes) -> str:
+    """base64url of `size` random bytes, for identifiers that are no secrets: grant ids, `sid`, `jti`."""
+    return base64url.encode(random(size)).decode("ascii")
+
+
+def _checksum(body: bytes) -> bytes:
+    crc = zlib.crc32(body)
+    return base64url.encode(((crc ^ crc >> 24) & 0xFFFFFF).to_bytes(3, "big"))
+
+
+def _labelled(label: str, text: str) -> bytes:
+    if "\0" in label:
+        raise ValueError("a label holds no zero octet")
+    # Lone surrogates can come out of lenient decoders: they are digested like anything else, never a crash.
+    return label.encode("utf-8") + b"\0" + text.encode("utf-8", "surrogatepass")

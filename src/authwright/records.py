@@ -1,0 +1,146 @@
+"""What stores hold beside tickets: clients, accounts, consents, sessions, signing keys."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import msgspec
+
+from authwright.protocol.http import Json
+from authwright.ticket import TokenKind
+
+
+class ClientSecret(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One secret of a client, as a digest. A client may have two that work, so that it can be rotated."""
+
+    digest: str
+    """Hex of a keyed digest for a secret that a machine made, or an Argon2id PHC string for an imported one."""
+    created_at: datetime
+    expires_at: datetime | None = None
+
+    def __repr__(self) -> str:
+        return "ClientSecret(…)"
+
+
+class Client(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A registered client, in the names of RFC 7591 where it has one."""
+
+    client_id: str
+    secrets: tuple[ClientSecret, ...] = ()
+    client_name: str = ""
+    description: str = ""
+    namespace: str = ""
+    tenant: str = ""
+    """Empty = the issuer's."""
+    enabled: bool = True
+    application_type: str = "web"
+    """"web" or "native"; only a native client may use any port on a loopback redirect (RFC 8252 §7.3)."""
+    redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    grant_types: frozenset[str] = frozenset({"authorization_code"})
+    response_types: frozenset[str] = frozenset({"code"})
+    token_endpoint_auth_method: str = "client_secret_basic"
+    scopes: tuple[str, ...] = ("openid",)
+    """All it may ever be granted, in registration order."""
+    require_pkce: bool = True
+    require_consent: bool = True
+    """False for a first-party client whose users are not asked."""
+    profile: str = ""
+    """Empty = the issuer's."""
+    refresh_rotation: bool = True
+    refresh_grace: int = 0
+    """Seconds, up to 30."""
+    access_token_format: str = "jwt"
+    """"jwt" or "opaque"."""
+    id_token_signed_response_alg: str = ""
+    """Empty = the issuer's first algorithm."""
+    lifetimes: Mapping[TokenKind, timedelta] = {}
+    """Overrides of the issuer's lifetimes."""
+    logo_uri: str = ""
+    client_uri: str = ""
+    policy_uri: str = ""
+    tos_uri: str = ""
+
+    @property
+    def confidential(self) -> bool:
+        """Whether it authenticates at the token endpoint (RFC 6749 §2.1)."""
+        return self.token_endpoint_auth_method != "none"
+
+
+class Account(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A user as the provider's own store knows one."""
+
+    subject: str
+    username: str
+    password_hash: str = ""
+    """Argon2id PHC string; empty = cannot sign in with a password."""
+    claims: Mapping[str, Json] = {}
+    """OpenID Connect Core §5.1 names; `sub` is not among them."""
+    enabled: bool = True
+
+    def __repr__(self) -> str:
+        return f"Account(subject={self.subject!r})"
+
+
+class Consent(msgspec.Struct, frozen=True, kw_only=True):
+    """What a user allowed a client, remembered."""
+
+    subject: str
+    client_id: str
+    scopes: frozenset[str]
+    granted_at: datetime
+
+
+class Session(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A user's session at the provider. The cookie's value is known only by its digest."""
+
+    digest: str
+    session_id: str
+    """The `sid` claim: the same for the life of the session, whatever the cookie's value."""
+    subject: str
+    auth_time: datetime
+    created_at: datetime
+    expires_at: datetime
+    acr: str | None = None
+    amr: tuple[str, ...] = ()
+    clients: frozenset[str] = frozenset()
+    """Clients that were signed in to in this session."""
+
+
+class KeyState(StrEnum):
+    """The life of a signing key: published before it signs, and after."""
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    RETIRING = "retiring"
+    GONE = "gone"
+
+
+class SigningKeyRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A signing key at rest; the private part is encrypted under the key-encryption key."""
+
+    kid: str
+    """RFC 7638 thumbprint."""
+    algorithm: str
+    state: KeyState
+    sealed_private_key: str
+    public_jwk: Mapping[str, Json]
+    created_at: datetime
+    changed_at: datetime
+    """When it entered `state`."""
+    version: int = 0
+
+
+class RelyingPartySession(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A user's session at a relying party. Tokens and claims are inside `sealed`; the rest is for finding it."""
+
+    digest: str
+    """Keyed digest of the cookie's value."""
+    issuer: str
+    subject: str
+    session_id: str | None
+    """The provider's `sid`, when the ID token had one."""
+    sealed: str
+    created_at: datetime
+    expires_at: datetime
+    version: int = 0

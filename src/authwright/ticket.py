@@ -1,0 +1,149 @@
+"""Ticket: what was granted, the one object that travels from the grant to the tokens and back.
+
+A code, a refresh token and an access token are the same thing at rest: a `StoredTicket` under the digest of its
+value. Nothing here is ever changed in place; `msgspec.structs.replace` makes the next one.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from authwright.protocol.http import Json
+
+
+class TokenKind(StrEnum):
+    """What a stored ticket, or a minted value, is. The kind is part of the key and of the digest."""
+
+    AUTHORIZATION_CODE = "authorization_code"
+    ACCESS_TOKEN = "access_token"
+    REFRESH_TOKEN = "refresh_token"
+    ID_TOKEN = "id_token"
+    DEVICE_CODE = "device_code"
+    AUTH_REQ_ID = "auth_req_id"
+
+
+class Confirmation(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The key a token is bound to (RFC 7800): a DPoP key's thumbprint or a certificate's."""
+
+    jkt: str | None = None
+    x5t_s256: str | None = None
+
+    def claim(self) -> dict[str, str]:
+        """As the `cnf` claim."""
+        members = {}
+        if self.jkt:
+            members["jkt"] = self.jkt
+        if self.x5t_s256:
+            members["x5t#S256"] = self.x5t_s256
+        return members
+
+
+class CodeBinding(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a code may only be redeemed with, and how often that was tried in vain."""
+
+    redirect_uri: str
+    """Where the code was sent, as the client spelled it."""
+    code_challenge: str | None = None
+    """RFC 7636 S256 challenge; None only for a confidential client that may do without."""
+    dpop_jkt: str | None = None
+    """RFC 9449 §10: the key the token request must prove."""
+    failures: int = 0
+    """Failed redemptions by the code's own client; the tenth kills the code."""
+
+
+class Ticket(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What was granted, to whom, for how long and into which tokens."""
+
+    grant_id: str
+    client_id: str
+    subject: str | None = None
+    session_id: str | None = None
+    """The `sid` of the provider's session in which it was granted; None without one."""
+    scopes: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    presenters: frozenset[str] = frozenset()
+    """The clients that may redeem it."""
+    claims: Mapping[str, Json] = {}
+    """Claims the grant or an event put there; where each may go is in `destinations`."""
+    destinations: Mapping[str, frozenset[TokenKind]] = {}
+    """Claim name to the tokens it may enter; a claim that is absent here follows the generator's rule."""
+    properties: Mapping[str, Json] = {}
+    """The application's own: kept with code and refresh token, shown to later events, never in a token."""
+    carry: Mapping[str, Any] = {}
+    """For this request only, from grant to generator to events; never stored."""
+    auth_time: datetime | None = None
+    acr: str | None = None
+    amr: tuple[str, ...] = ()
+    nonce: str | None = None
+    confidential: bool = False
+    """Whether an authenticated client obtained it; then only an authenticated client may use its refresh token."""
+    issued_at: datetime | None = None
+    not_after: datetime | None = None
+    """Nothing minted from this ticket lives longer; None = no such limit."""
+    lifetimes: Mapping[TokenKind, timedelta | None] = {}
+    """A choice of this grant; an absent kind takes the configured lifetime, None means no expiry."""
+    issues: frozenset[TokenKind] | None = None
+    """Which tokens to issue; None = the generator's rule."""
+    act: Mapping[str, Json] | None = None
+    """The actor chain (RFC 8693 §4.1)."""
+    confirmation: Confirmation | None = None
+    response: Mapping[str, Json] = {}
+    """Extra members of the token response."""
+    redeems: "StoredTicket | None" = None
+    """What this request spends; never stored."""
+    rewrites: "StoredTicket | None" = None
+    """What this request changes in place; never stored."""
+
+    def __repr__(self) -> str:
+        # Claims and properties are personal data; identifiers are enough to find the record.
+        return f"Ticket(grant_id={self.grant_id!r}, client_id={self.client_id!r}, scopes={self.scopes!r})"
+
+
+class StoredTicket(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A ticket at rest. `kind` and `digest` are its key; the value it stands for is nowhere."""
+
+    kind: TokenKind
+    digest: str
+    """Hex of the keyed digest of kind and value; never the value."""
+    ticket: Ticket
+    issued_at: datetime
+    expires_at: datetime | None
+    """None = does not expire."""
+    parent: str | None = None
+    """Digest of the refresh token or code it was made from."""
+    origin_grant: str = ""
+    """The grant_type that made it."""
+    binding: CodeBinding | None = None
+    """Authorization codes only."""
+    version: int = 0
+    """Goes up by one at each replace."""
+    used_at: datetime | None = None
+    used_by: str | None = None
+    """Id of the commit that spent it. A spent code or refresh token stays as long as its grant lives."""
+
+    @property
+    def grant_id(self) -> str:
+        return self.ticket.grant_id
+
+    def expired(self, now: datetime) -> bool:
+        """Whether it is past its time at `now`; the last moment itself still counts."""
+        return self.expires_at is not None and self.expires_at < now
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Ticket)
+
+
+def encode_ticket(ticket: Ticket) -> bytes:
+    """The bytes a store keeps; what belongs to one request only is left out."""
+    if ticket.carry or ticket.redeems is not None or ticket.rewrites is not None:
+        ticket = msgspec.structs.replace(ticket, carry={}, redeems=None, rewrites=None)
+    return _encoder.encode(ticket)
+
+
+def decode_ticket(data: bytes) -> Ticket:
+    """The reverse of `encode_ticket`. Raises msgspec.DecodeError for anything else."""
+    return _decoder.decode(data)
