@@ -7,11 +7,15 @@ value. Nothing here is ever changed in place; `msgspec.structs.replace` makes th
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from authwright.protocol.http import Json
+
+NOTHING: Mapping[Any, Any] = MappingProxyType({})
+"""The one empty mapping every ticket starts with; nobody can put anything in."""
 
 
 class TokenKind(StrEnum):
@@ -66,13 +70,13 @@ class Ticket(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     resources: tuple[str, ...] = ()
     presenters: frozenset[str] = frozenset()
     """The clients that may redeem it."""
-    claims: Mapping[str, Json] = {}
+    claims: Mapping[str, Json] = NOTHING
     """Claims the grant or an event put there; where each may go is in `destinations`."""
-    destinations: Mapping[str, frozenset[TokenKind]] = {}
+    destinations: Mapping[str, frozenset[TokenKind]] = NOTHING
     """Claim name to the tokens it may enter; a claim that is absent here follows the generator's rule."""
-    properties: Mapping[str, Json] = {}
+    properties: Mapping[str, Json] = NOTHING
     """The application's own: kept with code and refresh token, shown to later events, never in a token."""
-    carry: Mapping[str, Any] = {}
+    carry: Mapping[str, Any] = NOTHING
     """For this request only, from grant to generator to events; never stored."""
     auth_time: datetime | None = None
     acr: str | None = None
@@ -83,14 +87,14 @@ class Ticket(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     issued_at: datetime | None = None
     not_after: datetime | None = None
     """Nothing minted from this ticket lives longer; None = no such limit."""
-    lifetimes: Mapping[TokenKind, timedelta | None] = {}
+    lifetimes: Mapping[TokenKind, timedelta | None] = NOTHING
     """A choice of this grant; an absent kind takes the configured lifetime, None means no expiry."""
     issues: frozenset[TokenKind] | None = None
     """Which tokens to issue; None = the generator's rule."""
     act: Mapping[str, Json] | None = None
     """The actor chain (RFC 8693 §4.1)."""
     confirmation: Confirmation | None = None
-    response: Mapping[str, Json] = {}
+    response: Mapping[str, Json] = NOTHING
     """Extra members of the token response."""
     redeems: "StoredTicket | None" = None
     """What this request spends; never stored."""
@@ -140,7 +144,7 @@ _decoder = msgspec.msgpack.Decoder(Ticket)
 def encode_ticket(ticket: Ticket) -> bytes:
     """The bytes a store keeps; what belongs to one request only is left out."""
     if ticket.carry or ticket.redeems is not None or ticket.rewrites is not None:
-        ticket = msgspec.structs.replace(ticket, carry={}, redeems=None, rewrites=None)
+        ticket = msgspec.structs.replace(ticket, carry=NOTHING, redeems=None, rewrites=None)
     return _encoder.encode(ticket)
 
 

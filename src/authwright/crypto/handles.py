@@ -9,6 +9,7 @@ import re
 import secrets
 import zlib
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
 from authwright.crypto import base64url
 
@@ -108,6 +109,11 @@ class Handles:
 def random_id(size: int = 16, random: Callable[[int], bytes] = secrets.token_bytes) -> str:
     """base64url of `size` random bytes, for identifiers that are no secrets: grant ids, `sid`, `jti`."""
     return base64url.encode(random(size)).decode("ascii")
+
+
+def ordered_id(now: datetime) -> str:
+    """An identifier that is no secret and sorts by time, so that a database index of many grows at its end only."""
+    return f"{int(now.timestamp() * 1_000_000):014x}{random_id(12)}"
 
 
 def _checksum(body: bytes) -> bytes:

@@ -1,0 +1,60 @@
+"""How times and records stand in a database row: microseconds since 1970 in UTC, and JSON for what is not searched."""
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from authwright.records import Account, Client, Consent, RelyingPartySession, Session, SigningKeyRecord
+from authwright.ticket import CodeBinding
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+DAY = 86_400_000_000
+HOUR = 3_600_000_000
+
+
+def micros(moment: datetime) -> int:
+    """Microseconds since the epoch. Raises TypeError for a naive datetime."""
+    return (moment - _EPOCH) // _MICROSECOND
+
+
+def micros_or_none(moment: datetime | None) -> int | None:
+    return None if moment is None else (moment - _EPOCH) // _MICROSECOND
+
+
+def moment(value: int) -> datetime:
+    """The reverse of `micros`."""
+    return _EPOCH + timedelta(microseconds=value)
+
+
+def moment_or_none(value: int | None) -> datetime | None:
+    return None if value is None else _EPOCH + timedelta(microseconds=value)
+
+
+_binding_encoder = msgspec.json.Encoder()
+_binding_decoder = msgspec.json.Decoder(CodeBinding)
+
+
+def encode_binding(binding: CodeBinding | None) -> str | None:
+    return None if binding is None else _binding_encoder.encode(binding).decode()
+
+
+def decode_binding(text: str | None) -> CodeBinding | None:
+    return None if text is None else _binding_decoder.decode(text)
+
+
+Record = Client | Account | Consent | Session | SigningKeyRecord | RelyingPartySession
+
+
+def encode_record(record: Record) -> str:
+    """The JSON a row keeps of a record."""
+    return msgspec.json.encode(record).decode()
+
+
+decode_client = msgspec.json.Decoder(Client).decode
+decode_account = msgspec.json.Decoder(Account).decode
+decode_consent = msgspec.json.Decoder(Consent).decode
+decode_session = msgspec.json.Decoder(Session).decode
+decode_key = msgspec.json.Decoder(SigningKeyRecord).decode
+decode_relying_party_session = msgspec.json.Decoder(RelyingPartySession).decode

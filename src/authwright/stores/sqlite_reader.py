@@ -1,0 +1,27 @@
+"""Reads of a SQLite database, in the loop: a lookup by key takes microseconds, a hop to a thread takes longer."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from authwright.stores.protocols import StoreUnavailable
+
+
+class Reader:
+    """A read-only connection. Every statement is a snapshot of its own, so it sees all that was committed."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def one(self, sql: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
+        try:
+            row: tuple[Any, ...] | None = self._connection.execute(sql, values).fetchone()
+        except sqlite3.DatabaseError as error:
+            raise StoreUnavailable("SQLite could not be read") from error
+        return row
+
+    def all(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise StoreUnavailable("SQLite could not be read") from error
