@@ -26,19 +26,19 @@ class AuthorizationRequest:
     response_type: str | None = None
     response_mode: str | None = None
     scope: tuple[str, ...] = ()
-    state: str | None = None
-    nonce: str | None = None
+    state: str | None = field(default=None, repr=False)
+    nonce: str | None = field(default=None, repr=False)
     prompt: tuple[str, ...] = ()
     max_age: int | None = None
     """Seconds since the user last proved who they are, at most."""
     code_challenge: str | None = None
     code_challenge_method: str | None = None
-    login_hint: str | None = None
+    login_hint: str | None = field(default=None, repr=False)
     id_token_hint: str | None = field(default=None, repr=False)
     acr_values: tuple[str, ...] = ()
     display: str | None = None
     ui_locales: tuple[str, ...] = ()
-    claims: str | None = None
+    claims: str | None = field(default=None, repr=False)
     """The raw JSON text of OpenID Connect Core §5.5."""
     resource: tuple[str, ...] = ()
     dpop_jkt: str | None = None
@@ -75,7 +75,8 @@ def parse_authorization_request(params: Params) -> AuthorizationRequest:
     for name, limit in (("state", MAX_STATE), ("nonce", MAX_NONCE)):
         if len(plain[name] or "") > limit:
             raise InvalidRequest(f"The '{name}' parameter is too long.", detail="dos.limit")
-    lists = {name: tuple((params.one(name) or "").split()) for name in _LISTS}
+    # Only a space separates: str.split() would take further characters, and a value could change on its way.
+    lists = {name: tuple(filter(None, (params.one(name) or "").split(" "))) for name in _LISTS}
     scope = params.one("scope")
     return AuthorizationRequest(
         client_id=client_id,

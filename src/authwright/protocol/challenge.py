@@ -3,7 +3,8 @@
 import re
 from collections.abc import Mapping
 
-_PARAMETER = re.compile(r'\s*,?\s*([A-Za-z0-9!#$%&\'*+\-.^_`|~]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+# The separator is taken whole, so that a long run of blanks is read once and not once from each of its characters.
+_PARAMETER = re.compile(r'[\s,]*+([A-Za-z0-9!#$%&\'*+\-.^_`|~]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 
 
 def build_challenge(scheme: str, parameters: Mapping[str, str]) -> str:

@@ -80,13 +80,14 @@ def _basic(authorization: str) -> tuple[str, str] | None:
     raw_id, colon, raw_secret = decoded.partition(b":")
     if not colon or not raw_id:
         raise malformed
-    return _form_decoded(raw_id, malformed), _form_decoded(raw_secret, malformed)
+    client_id, secret = _form_decoded(raw_id, malformed), _form_decoded(raw_secret, malformed)
+    if len(client_id) > MAX_CREDENTIAL or len(secret) > MAX_CREDENTIAL:
+        raise malformed
+    return client_id, secret
 
 
 def _form_decoded(raw: bytes, malformed: InvalidClient) -> str:
     # RFC 6749 §2.3.1: both halves are form-urlencoded before they are joined and base64-encoded.
-    if raw.isalnum():
-        return raw.decode("ascii")
     if b"&" in raw or b"=" in raw:
         raise malformed
     try:

@@ -15,7 +15,8 @@ class OAuthError(Exception):
 
     def __init__(self, description: str = "", *, uri: str = "", detail: str = "") -> None:
         self.description = safe_text(description)
-        self.uri = uri
+        # RFC 6749 §5.2: `error_uri` has no space, quote, backslash or control character; one that has is left out.
+        self.uri = uri if safe_text(uri) == uri and " " not in uri else ""
         self.detail = detail
         super().__init__(self.description or self.error)
 
@@ -210,7 +211,7 @@ class Refused(OAuthError):
         self, error: str | None = None, description: str = "", uri: str = "", *, detail: str = ""
     ) -> None:
         super().__init__(description, uri=uri, detail=detail)
-        self.chosen = error
+        self.chosen = safe_text(error) if error else None
 
     @property
     def code(self) -> str:

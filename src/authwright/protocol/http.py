@@ -5,6 +5,7 @@ and `Fetch`, with which the relying party reaches a provider, is that very type:
 runs a whole sign-in inside one process.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -13,6 +14,10 @@ import msgspec
 
 Json: TypeAlias = Any
 """A value JSON can express: None, bool, int, float, str, list or dict with string keys."""
+
+
+# RFC 9110 §5.1: a field name is a token.
+_FIELD_NAME = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)
 
 
 class Headers:
@@ -28,9 +33,9 @@ class Headers:
 
     @classmethod
     def of(cls, fields: Mapping[str, str] | Iterable[tuple[str, str]]) -> "Headers":
-        """Headers from text. Raises ValueError for a character that would end the field line (RFC 9110 §5.5)."""
+        """Headers from text. Raises ValueError for a name that is no token and for a value that would end its line."""
         pairs = fields.items() if isinstance(fields, Mapping) else fields
-        return cls((name.lower().encode("ascii"), _field_value(name, value)) for name, value in pairs)
+        return cls((_field_name(name), _field_value(name, value)) for name, value in pairs)
 
     def get(self, name: str) -> str | None:
         """The first value of `name` (given in lower case), or None."""
@@ -60,10 +65,21 @@ class Headers:
         return f"Headers({', '.join(name.decode('latin-1') for name, _ in self.lines)})"
 
 
+def _field_name(name: str) -> bytes:
+    if not _FIELD_NAME.fullmatch(name):
+        raise ValueError("the name of a header is not a token")
+    return name.lower().encode("ascii")
+
+
 def _field_value(name: str, value: str) -> bytes:
+    # RFC 9110 §5.5: CR, LF and NUL would end the field line and start another.
     if any(character in value for character in "\r\n\0"):
         raise ValueError(f"the value for header {name} contains a line break or NUL")
-    return value.encode("latin-1")
+    try:
+        return value.encode("latin-1")
+    except UnicodeEncodeError:
+        # The codec's own error would carry the value along.
+        raise ValueError(f"the value for header {name} contains a character beyond Latin-1") from None
 
 
 NO_HEADERS = Headers()
@@ -97,8 +113,11 @@ class HttpRequest(msgspec.Struct, frozen=True, repr_omit_defaults=True):
         body: bytes = b"",
     ) -> "HttpRequest":
         """A request for an absolute URL. Raises ValueError when `url` is not http or https with a host."""
+        # urlsplit drops line breaks and keeps backslashes, which other readers of a URL do not.
+        if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
+            raise ValueError("the URL of a request has characters that are not allowed")
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc or "@" in parts.netloc:
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
             raise ValueError("the URL of a request must be http or https with a host and no user name")
         fields = headers if isinstance(headers, Headers) else Headers.of(headers)
         origin = f"{parts.scheme}://{parts.netloc}"

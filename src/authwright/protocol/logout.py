@@ -13,7 +13,7 @@ class LogoutRequest:
     """All members may be absent."""
 
     id_token_hint: str | None = field(default=None, repr=False)
-    logout_hint: str | None = None
+    logout_hint: str | None = field(default=None, repr=False)
     client_id: str | None = None
     post_logout_redirect_uri: str | None = None
     state: str | None = field(default=None, repr=False)

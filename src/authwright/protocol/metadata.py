@@ -10,9 +10,11 @@ from authwright.protocol.http import Json
 OPENID_CONFIGURATION = "/.well-known/openid-configuration"
 OAUTH_AUTHORIZATION_SERVER = "/.well-known/oauth-authorization-server"
 
+_FOR_PEOPLE = frozenset({"op_policy_uri", "op_tos_uri"})
+
 
 class ProviderMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The members both sides use; anything else is in `extra`."""
+    """The members both sides use; anything else is left out."""
 
     issuer: str
     authorization_endpoint: str | None = None
@@ -83,9 +85,10 @@ def parse_metadata(content: Json, *, issuer: str) -> ProviderMetadata:
         )
     except msgspec.ValidationError:
         raise MetadataRejected("malformed") from None
-    for name in content:
-        if name.endswith(("_endpoint", "_uri")) and name != "service_documentation":
-            _check_endpoint(content[name], issuer)
+    for name, value in content.items():
+        # A null member is an absent one; the two links to pages for people are nowhere fetched from.
+        if value is not None and name.endswith(("_endpoint", "_uri")) and name not in _FOR_PEOPLE:
+            _check_endpoint(value, issuer)
     return metadata
 
 

@@ -84,7 +84,7 @@ class Params:
         return isinstance(other, Params) and self._values == other._values
 
     def __hash__(self) -> int:
-        return hash(tuple(self._values.items()))
+        return hash(frozenset(self._values.items()))
 
     def __repr__(self) -> str:
         # Values may be codes, tokens and passwords, so only the names are shown.
@@ -108,15 +108,15 @@ def parse_params(encoded: bytes) -> Params:
         return NO_PARAMS
     if len(encoded) > MAX_BODY:
         raise PayloadTooLarge("The request is too large.", detail="dos.limit")
-    fields = encoded.split(b"&", MAX_PARAMETERS)
+    text = _text(encoded)
+    fields = text.split("&", MAX_PARAMETERS)
     if len(fields) > MAX_PARAMETERS:
         raise InvalidRequest("The request has too many parameters.", detail="dos.limit")
     values: dict[str, tuple[str, ...]] = {}
     for field in fields:
-        raw_name, _, raw_value = field.partition(b"=")
-        if len(raw_name) > 3 * MAX_NAME or len(raw_value) > 3 * MAX_VALUE:
-            raise InvalidRequest("A parameter is too long.", detail="dos.limit")
-        name, value = _decode(raw_name), _decode(raw_value)
+        name, _, value = field.partition("=")
+        if "%" in field or "+" in field:
+            name, value = _unescaped(name), _unescaped(value)
         if len(name) > MAX_NAME or len(value) > MAX_VALUE:
             raise InvalidRequest("A parameter is too long.", detail="dos.limit")
         # RFC 6749 §3.1: a parameter sent without a value is treated as if it were omitted.
@@ -146,20 +146,22 @@ def _is_utf8(parameters: str) -> bool:
     return True
 
 
-def _decode(text: bytes) -> str:
-    if b"%" in text or b"+" in text:
-        text = text.replace(b"+", b" ")
-        # Each "%" must start a full escape; a lone one is refused, never passed through.
-        if text.count(b"%") != len(_ESCAPE.findall(text)):
-            raise InvalidRequest("A parameter is not correctly percent-encoded.")
-        text = _ESCAPE.sub(lambda escape: bytes((int(escape[1], 16),)), text)
+def _unescaped(text: str) -> str:
+    octets = text.replace("+", " ").encode("utf-8")
+    # Each "%" must start a full escape; a lone one is refused, never passed through.
+    if octets.count(b"%") != len(_ESCAPE.findall(octets)):
+        raise InvalidRequest("A parameter is not correctly percent-encoded.")
+    return _text(_ESCAPE.sub(lambda escape: bytes((int(escape[1], 16),)), octets))
+
+
+def _text(octets: bytes) -> str:
     try:
-        decoded = text.decode("utf-8")
+        text = octets.decode("utf-8")
     except UnicodeDecodeError:
         raise InvalidRequest("A parameter is not valid UTF-8.") from None
-    if "\0" in decoded:
+    if "\0" in text:
         raise InvalidRequest("A parameter contains a NUL character.")
-    return decoded
+    return text
 
 
 def encode(pairs: Iterable[tuple[str, str]]) -> str:

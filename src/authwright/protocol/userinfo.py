@@ -1,5 +1,6 @@
 """The bearer token of a request to a protected resource, and the UserInfo answer (RFC 6750 §2, Core §5.3)."""
 
+import re
 from collections.abc import Mapping
 
 from authwright.protocol.errors import InvalidRequest
@@ -7,6 +8,9 @@ from authwright.protocol.http import HttpRequest, Json
 from authwright.protocol.params import parse_form
 
 MAX_TOKEN = 16 * 1024
+
+# RFC 6750 §2.1: b64token.
+_TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]++=*", re.ASCII)
 
 SCOPE_CLAIMS: Mapping[str, tuple[str, ...]] = {
     "profile": (
@@ -26,23 +30,27 @@ def parse_bearer_token(request: HttpRequest) -> tuple[str, str] | None:
     Raises InvalidRequest for a token in the query, two tokens, or one that is malformed (RFC 6750 §2, §3.1).
     """
     # RFC 9700 §4.3.2: a token in the query ends up in logs and histories.
-    if "access_token=" in request.query:
+    if any(field.startswith("access_token=") for field in request.query.split("&")):
         raise InvalidRequest("An access token must not be sent in the query.", detail="bearer.in_query")
     authorization = request.headers.many("authorization")
     if len(authorization) > 1:
         raise InvalidRequest("Only one access token can be sent.", detail="bearer.two_tokens")
     in_body = _token_in_body(request)
     if not authorization:
-        return None if in_body is None else ("bearer", in_body)
+        return None if in_body is None else ("bearer", _checked(in_body))
     scheme, _, token = authorization[0].partition(" ")
     token = token.strip(" ")
     if scheme.lower() not in ("bearer", "dpop"):
-        return None if in_body is None else ("bearer", in_body)
+        return None if in_body is None else ("bearer", _checked(in_body))
     if in_body is not None:
         raise InvalidRequest("Only one access token can be sent.", detail="bearer.two_tokens")
-    if not token or len(token) > MAX_TOKEN or " " in token or not token.isascii():
+    return scheme.lower(), _checked(token)
+
+
+def _checked(token: str) -> str:
+    if len(token) > MAX_TOKEN or not _TOKEN.fullmatch(token):
         raise InvalidRequest("The access token is malformed.", detail="bearer.malformed")
-    return scheme.lower(), token
+    return token
 
 
 def _token_in_body(request: HttpRequest) -> str | None:

@@ -25,3 +25,11 @@ class Reader:
             return self._connection.execute(sql, values).fetchall()
         except sqlite3.DatabaseError as error:
             raise StoreUnavailable("SQLite could not be read") from error
+
+
+def conditions(**values: str | None) -> tuple[str, list[str]]:
+    """A WHERE clause that asks for all of `values` that are given, and its parameters. Raises ValueError for none."""
+    given = {column: value for column, value in values.items() if value is not None}
+    if not given:
+        raise ValueError(f"one of {', '.join(values)} is needed")
+    return " AND ".join(f"{column} = ?" for column in given), list(given.values())

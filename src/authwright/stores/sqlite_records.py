@@ -20,7 +20,7 @@ from authwright.stores import rows
 from authwright.stores.key_rules import changed_keys, one_active
 from authwright.stores.protocols import Rate
 from authwright.stores.rows import encode_record, micros
-from authwright.stores.sqlite_reader import Reader
+from authwright.stores.sqlite_reader import Reader, conditions
 from authwright.stores.sqlite_writer import GroupWriter
 
 
@@ -36,8 +36,8 @@ class SqliteOnce:
 
         def work(connection: sqlite3.Connection) -> bool:
             sql = (
-                "INSERT INTO once (key, until) VALUES (?1, ?2)"
-                " ON CONFLICT (key) DO UPDATE SET until = excluded.until WHERE until < ?3"
+                "INSERT INTO once (key, until) VALUES (?, ?)"
+                " ON CONFLICT (key) DO UPDATE SET until = excluded.until WHERE until < ?"
             )
             return connection.execute(sql, values).rowcount == 1
 
@@ -215,12 +215,9 @@ class SqliteSessions:
     async def remove(self, *, session_id: str | None = None, subject: str | None = None) -> int:
         if session_id is None and subject is None:
             raise ValueError("remove needs a session_id or a subject")
-        sql = (
-            "DELETE FROM sessions WHERE (?1 IS NULL OR session_id = ?1) AND subject = ?2"
-            if subject is not None
-            else "DELETE FROM sessions WHERE session_id = ?1 AND ?2 IS NULL"
-        )
-        removed: int = await self._writer.submit(lambda db: db.execute(sql, (session_id, subject)).rowcount)
+        where, values = conditions(session_id=session_id, subject=subject)
+        sql = f"DELETE FROM sessions WHERE {where}"  # noqa: S608
+        removed: int = await self._writer.submit(lambda db: db.execute(sql, values).rowcount)
         return removed
 
 
@@ -342,11 +339,8 @@ class SqliteRelyingPartySessions:
     ) -> int:
         if session_id is None and subject is None:
             raise ValueError("delete_by needs a session_id or a subject")
-        sql = (
-            "DELETE FROM relying_party_sessions WHERE issuer = ?1 AND (?2 IS NULL OR session_id = ?2)"
-            " AND (?3 IS NULL OR subject = ?3)"
-        )
-        values = (issuer, session_id, subject)
+        where, values = conditions(issuer=issuer, session_id=session_id, subject=subject)
+        sql = f"DELETE FROM relying_party_sessions WHERE {where}"  # noqa: S608
         removed: int = await self._writer.submit(lambda db: db.execute(sql, values).rowcount)
         return removed
 

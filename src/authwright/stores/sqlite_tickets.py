@@ -14,7 +14,7 @@ from authwright.stores.rows import (
     moment_or_none,
 )
 from authwright.stores.sqlite_commit import COLUMNS, PreparedCommit, stored_ticket
-from authwright.stores.sqlite_reader import Reader
+from authwright.stores.sqlite_reader import Reader, conditions
 from authwright.stores.sqlite_writer import GroupWriter, Work
 from authwright.ticket import StoredTicket, TokenKind, encode_ticket
 
@@ -73,7 +73,7 @@ class SqliteTickets:
         subject: str | None = None,
         client_id: str | None = None,
     ) -> int:
-        where, values = _conditions(
+        where, values = conditions(
             grant_id=grant_id, session_id=session_id, subject=subject, client_id=client_id
         )
         at = micros(now)
@@ -89,7 +89,7 @@ class SqliteTickets:
     async def grants(
         self, *, subject: str | None = None, client_id: str | None = None
     ) -> Sequence[GrantSummary]:
-        where, values = _conditions(subject=subject, client_id=client_id)
+        where, values = conditions(subject=subject, client_id=client_id)
         rows = self._reader.all(
             "SELECT grant_id, client_id, subject, session_id, scopes, issued_at, expires_at FROM grants"  # noqa: S608
             f" WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at >= ?) AND {where}"
@@ -149,10 +149,3 @@ _PURGES = (
 
 def _deletion(sql: str, until: int) -> Work:
     return lambda connection: connection.execute(sql, (until,)).rowcount
-
-
-def _conditions(**values: str | None) -> tuple[str, list[str]]:
-    given = {column: value for column, value in values.items() if value is not None}
-    if not given:
-        raise ValueError(f"one of {', '.join(values)} is needed")
-    return " AND ".join(f"{column} = ?" for column in given), list(given.values())
