@@ -1,0 +1,63 @@
+"""OpenID Connect and OAuth for Python: a provider and a relying party, async, complete and safe.
+
+The names below are what most applications need; every other public name is in the module of its room.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from authwright.crypto.seal import RootKeys
+    from authwright.protocol.errors import Refused
+    from authwright.protocol.http import PASS, Fetch, HttpRequest, HttpResponse
+    from authwright.provider.events import ProviderEvents
+    from authwright.provider.settings import Resource
+    from authwright.standard import client, standard_provider, user
+    from authwright.standard_rp import RelyingParty, ResourceServer
+    from authwright.stores.memory import memory_stores
+
+# Found when first asked for, so that one room can be used without loading, or installing, what the others need.
+_HOMES = {
+    "PASS": "authwright.protocol.http",
+    "Fetch": "authwright.protocol.http",
+    "HttpRequest": "authwright.protocol.http",
+    "HttpResponse": "authwright.protocol.http",
+    "ProviderEvents": "authwright.provider.events",
+    "Refused": "authwright.protocol.errors",
+    "RelyingParty": "authwright.standard_rp",
+    "Resource": "authwright.provider.settings",
+    "ResourceServer": "authwright.standard_rp",
+    "RootKeys": "authwright.crypto.seal",
+    "client": "authwright.standard",
+    "memory_stores": "authwright.stores.memory",
+    "standard_provider": "authwright.standard",
+    "user": "authwright.standard",
+}
+
+__all__ = [
+    "PASS",
+    "Fetch",
+    "HttpRequest",
+    "HttpResponse",
+    "ProviderEvents",
+    "Refused",
+    "RelyingParty",
+    "Resource",
+    "ResourceServer",
+    "RootKeys",
+    "client",
+    "memory_stores",
+    "standard_provider",
+    "user",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'authwright' has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted((*globals(), *__all__))

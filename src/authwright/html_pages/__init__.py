@@ -1,0 +1,1 @@
+"""The default pages: HTML that works without JavaScript (extra `ui`)."""

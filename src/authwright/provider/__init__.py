@@ -1,0 +1,1 @@
+"""The provider: authorize, token, userinfo, introspection, revocation, logout, discovery. Knows HttpRequest, not ASGI."""

@@ -1,0 +1,39 @@
+"""Who may sign in: the application's own users, or those in the provider's store."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from authwright.crypto.passwords import Passwords
+from authwright.records import Account
+from authwright.stores.protocols import AccountStore
+
+
+class Accounts(Protocol):
+    """What the provider asks about users. Implement it over the application's own tables to use those."""
+
+    async def authenticate(self, username: str, password: str) -> Account | None:
+        """The account, or None when username and password do not belong together or it is disabled.
+
+        It takes the same time whether or not the username exists.
+        """
+
+    async def get(self, subject: str) -> Account | None:
+        """The account with that `sub`, or None when there is none any more or it is disabled."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAccounts:
+    """Accounts of the provider's own store, with Argon2id passwords."""
+
+    store: AccountStore
+    passwords: Passwords
+
+    async def authenticate(self, username: str, password: str) -> Account | None:
+        account = await self.store.find(username)
+        # An unknown username costs a hash too, so that time does not tell who exists.
+        matches = await self.passwords.verify(password, account.password_hash if account else None)
+        return account if matches and account is not None and account.enabled else None
+
+    async def get(self, subject: str) -> Account | None:
+        account = await self.store.get(subject)
+        return account if account is not None and account.enabled else None

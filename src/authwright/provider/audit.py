@@ -1,0 +1,125 @@
+"""What happened, for those who only watch: audit events and the operator's reason for every refusal.
+
+An audit never changes or fails a request. Nothing here holds a token, a code or a secret; a value that must be told
+apart from another is a fingerprint.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, TypeAlias
+
+from authwright.protocol.errors import OAuthError
+from authwright.protocol.http import HttpRequest
+from authwright.ticket import TokenKind
+
+logger = logging.getLogger("authwright")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenIssued:
+    name: ClassVar[str] = "token.issued"
+    client_id: str
+    grant_type: str
+    grant_id: str
+    subject: str | None
+    kinds: tuple[TokenKind, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRefused:
+    name: ClassVar[str] = "token.refused"
+    client_id: str | None
+    grant_type: str | None
+    error: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeReplayed:
+    """A spent code came back from its own client; its grant was revoked."""
+
+    name: ClassVar[str] = "code.replayed"
+    client_id: str
+    grant_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshReplayed:
+    """A spent refresh token came back from its own client; its family was revoked."""
+
+    name: ClassVar[str] = "refresh.replayed"
+    client_id: str
+    grant_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginCompleted:
+    name: ClassVar[str] = "login.completed"
+    subject: str
+    session_id: str
+    client_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginFailed:
+    name: ClassVar[str] = "login.failed"
+    client_id: str | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedOut:
+    name: ClassVar[str] = "logout"
+    subject: str
+    session_id: str
+    client_id: str | None
+
+
+AuditEvent: TypeAlias = (
+    TokenIssued | TokenRefused | CodeReplayed | RefreshReplayed | LoginCompleted | LoginFailed | SignedOut
+)
+AuditSink: TypeAlias = Callable[[AuditEvent], None]
+
+
+class Audit:
+    """Hands events to the sink it was given; without one it costs nothing."""
+
+    __slots__ = ("_sink",)
+
+    def __init__(self, sink: AuditSink | None = None) -> None:
+        self._sink = sink
+
+    @property
+    def watched(self) -> bool:
+        """Whether anybody listens, so that a caller need not build what nobody reads."""
+        return self._sink is not None
+
+    def record(self, event: AuditEvent) -> None:
+        """Hand over `event`. A sink that raises is logged and otherwise ignored."""
+        if self._sink is None:
+            return
+        try:
+            self._sink(event)
+        except Exception as failure:
+            logger.error(
+                "audit.sink_failed", extra={"event_name": event.name, "failure": type(failure).__name__}
+            )
+
+
+def log_refusal(endpoint: str, error: OAuthError, request: HttpRequest, client_id: str | None = None) -> None:
+    """Tell the operator why a request was refused: a reason code and who asked, never a value that was sent."""
+    level = logging.ERROR if error.http_status >= 500 else logging.INFO
+    if not logger.isEnabledFor(level):
+        return
+    logger.log(
+        level,
+        "request.refused",
+        extra={
+            "endpoint": endpoint,
+            "error": error.code,
+            "reason": error.detail or error.code,
+            "client_id": client_id,
+            "peer": request.peer,
+        },
+    )

@@ -1,0 +1,69 @@
+"""Where clients come from: those in the configuration first, then those in the store, read at most every two seconds."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import msgspec
+
+from authwright.clock import Clock, utcnow
+from authwright.crypto.handles import Handles
+from authwright.records import Client, ClientSecret
+from authwright.stores.protocols import ClientStore
+
+SECRET_LABEL = "client_secret"
+"""The label under which machine-made client secrets are digested."""
+
+MAX_CACHED = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientRegistration:
+    """A client as an operator or an application writes it down: with its secrets still in clear."""
+
+    client: Client
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    def digested(self, handles: Handles, clock: Clock = utcnow) -> Client:
+        """The client with its secrets as keyed digests, beside those it has already."""
+        now = clock()
+        added = tuple(
+            ClientSecret(digest=handles.digest_of(SECRET_LABEL, secret), created_at=now)
+            for secret in self.secrets
+        )
+        return msgspec.structs.replace(self.client, secrets=(*self.client.secrets, *added))
+
+
+class Clients:
+    """Looks clients up. A change in the store is seen within `reread` by every worker."""
+
+    def __init__(
+        self,
+        store: ClientStore,
+        *,
+        configured: Sequence[Client] = (),
+        clock: Clock = utcnow,
+        reread: timedelta = timedelta(seconds=2),
+    ) -> None:
+        self._store = store
+        self._configured: Mapping[str, Client] = {client.client_id: client for client in configured}
+        self._clock = clock
+        self._reread = reread.total_seconds()
+        self._read: dict[str, tuple[float, Client | None]] = {}
+
+    async def get(self, client_id: str) -> Client | None:
+        """The client, or None when there is none or it is disabled."""
+        client = self._configured.get(client_id)
+        if client is None:
+            now = self._clock().timestamp()
+            read_at, client = self._read.get(client_id, (0.0, None))
+            if now - read_at >= self._reread:
+                client = await self._store.get(client_id)
+                self._remember(client_id, now, client)
+        return client if client is not None and client.enabled else None
+
+    def _remember(self, client_id: str, now: float, client: Client | None) -> None:
+        # Anyone can ask for any id, so what is remembered is bounded and simply started over.
+        if len(self._read) >= MAX_CACHED:
+            self._read = {}
+        self._read[client_id] = (now, client)

@@ -1,0 +1,1 @@
+"""The grants: an object each, with `parse`, `find` and `authorize`; a user's own is made the same way."""

@@ -1,0 +1,138 @@
+"""The provider: a function from request to response, and the one place where a refusal becomes bytes."""
+
+import traceback
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from typing import TypeAlias
+
+from authwright.protocol.challenge import build_challenge
+from authwright.protocol.errors import (
+    InsufficientScope,
+    InvalidClient,
+    InvalidToken,
+    MethodNotAllowed,
+    OAuthError,
+    ServerError,
+    SlowDown,
+    TemporarilyUnavailable,
+)
+from authwright.protocol.http import NO_HEADERS, Headers, HttpRequest, HttpResponse, Pass, json_response
+from authwright.provider.audit import log_refusal, logger
+from authwright.provider.settings import Settings
+from authwright.stores.protocols import StoreUnavailable
+
+Endpoint: TypeAlias = Callable[[HttpRequest], Awaitable[HttpResponse | Pass]]
+
+_NOT_FOUND = HttpResponse(
+    404,
+    Headers.of({"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}),
+    b"Not found\n",
+)
+
+
+class Provider:
+    """An issuer. `handle` is a `Fetch`: give it to a relying party and both run in one process."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        routes: Mapping[str, Endpoint],
+        opened: Callable[[], Awaitable[None]],
+        closed: Callable[[], Awaitable[None]],
+        maintain: Callable[[], Awaitable[None]],
+    ) -> None:
+        """`routes` are full paths, the issuer's own path included, each compared exactly and as it was sent."""
+        self.settings = settings
+        self._routes = dict(routes)
+        self._opened = opened
+        self._closed = closed
+        self._maintain = maintain
+
+    @property
+    def issuer(self) -> str:
+        """The issuer identifier, exact."""
+        return self.settings.issuer
+
+    async def handle(self, request: HttpRequest) -> HttpResponse:
+        """Answer any request; 404 for a path that is not ours."""
+        return await self.try_handle(request) or _NOT_FOUND
+
+    async def try_handle(self, request: HttpRequest) -> HttpResponse | None:
+        """Answer a request for one of our paths; None for any other, or when an event passed it on."""
+        endpoint = self._routes.get(request.path)
+        if endpoint is None:
+            return None
+        try:
+            answer = await endpoint(request)
+        except OAuthError as refusal:
+            return self._refusal(request, refusal)
+        except StoreUnavailable:
+            # A fault of ours is never told as a fault of the caller's grant or credentials.
+            return self._refusal(request, TemporarilyUnavailable("Try again.", detail="storage.unavailable"))
+        except Exception as failure:
+            log_failure(request, failure)
+            return self._refusal(request, ServerError())
+        return None if isinstance(answer, Pass) else answer
+
+    def serves(self, path: str) -> bool:
+        """Whether `path`, as it was sent, is one of ours."""
+        return path in self._routes
+
+    async def open(self) -> None:
+        """Open stores and read keys. Safe to call more than once."""
+        await self._opened()
+
+    async def close(self) -> None:
+        """Close what was opened."""
+        await self._closed()
+
+    async def maintain(self) -> None:
+        """What is to be done now and then: rotate keys, remove what is expired. Safe in every worker at once."""
+        await self._maintain()
+
+    @asynccontextmanager
+    async def lifespan(self) -> AsyncIterator[None]:
+        """`async with provider.lifespan():` opens it and closes it."""
+        await self.open()
+        try:
+            yield
+        finally:
+            await self.close()
+
+    def _refusal(self, request: HttpRequest, refusal: OAuthError) -> HttpResponse:
+        if not request.path.endswith("/token"):
+            log_refusal(request.path, refusal, request)
+        return json_response(refusal.http_status, refusal.members(), self._refusal_headers(refusal))
+
+    def _refusal_headers(self, refusal: OAuthError) -> Headers:
+        realm = self.settings.issuer
+        match refusal:
+            case MethodNotAllowed():
+                return Headers.of({"allow": refusal.allow})
+            case SlowDown() | TemporarilyUnavailable():
+                return Headers.of({"retry-after": str(refusal.retry_after)})
+            case InvalidToken() | InsufficientScope():
+                scope = refusal.scope if isinstance(refusal, InsufficientScope) else ""
+                # RFC 6750 §3.
+                challenge = {
+                    "realm": realm,
+                    "error": refusal.code,
+                    "error_description": refusal.description,
+                    "scope": scope,
+                }
+                return Headers.of({"www-authenticate": build_challenge("Bearer", challenge)})
+            case _ if refusal.code == InvalidClient.error:
+                # RFC 6749 §5.2: 401 names the scheme the client may use.
+                return Headers.of({"www-authenticate": build_challenge("Basic", {"realm": realm})})
+            case _:
+                return NO_HEADERS
+
+
+def log_failure(request: HttpRequest, failure: Exception) -> None:
+    """Log where an error of ours arose: its type and the lines, not its text, which may quote what was sent."""
+    frames = traceback.extract_tb(failure.__traceback__)
+    where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
+    logger.error(
+        "request.failed", extra={"path": request.path, "failure": type(failure).__name__, "where": where}
+    )

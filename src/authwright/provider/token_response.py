@@ -1,0 +1,174 @@
+"""The token response generator: what a ticket turns into (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3, §12).
+
+One replaceable service with a method for each grant. To change one, subclass and call the base, or wrap: any object
+with `process` serves. It signs and draws random values and writes nothing; the endpoint commits what it names.
+"""
+
+from typing import Any, Protocol
+
+import msgspec
+
+from authwright.protocol.errors import ServerError
+from authwright.protocol.scopes import OFFLINE_ACCESS, OPENID
+from authwright.protocol.token import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRESH_TOKEN, TokenResponse
+from authwright.provider.minting import Minted, Minting
+from authwright.provider.requests import AuthenticatedTokenRequest
+from authwright.ticket import StoredTicket, Ticket, TokenKind
+
+Request = AuthenticatedTokenRequest[Any]
+
+
+class Issuance(msgspec.Struct, frozen=True):
+    """A response and everything minted for it."""
+
+    response: TokenResponse
+    minted: tuple[Minted, ...]
+
+    def records(self) -> tuple[StoredTicket, ...]:
+        """What must be stored: a value that was taken out of the response takes its record with it."""
+        sent = {self.response.access_token, self.response.refresh_token, self.response.id_token}
+        return tuple(
+            minted.record for minted in self.minted if minted.record is not None and minted.value in sent
+        )
+
+
+class TokenResponseGenerator(Protocol):
+    async def process(self, request: Request, ticket: Ticket) -> Issuance:
+        """The response for what was granted. Raises an OAuthError; nothing is spent then."""
+
+
+class DefaultTokenResponseGenerator:
+    """What the provider uses when it is given no other."""
+
+    def __init__(self, *, minting: Minting) -> None:
+        self._minting = minting
+
+    async def process(self, request: Request, ticket: Ticket) -> Issuance:
+        """Dispatch by grant type."""
+        grant_type = request.request.grant_type
+        if grant_type == CLIENT_CREDENTIALS:
+            return await self.process_client_credentials(request, ticket)
+        if grant_type == AUTHORIZATION_CODE:
+            return await self.process_authorization_code(request, ticket)
+        if grant_type == REFRESH_TOKEN:
+            return await self.process_refresh_token(request, ticket)
+        return await self.process_extension_grant(request, ticket)
+
+    async def process_client_credentials(self, request: Request, ticket: Ticket) -> Issuance:
+        """An access token, never an ID token or a refresh token: there is no user."""
+        access, _ = await self.create_access_token(request, ticket)
+        return issuance(ticket, access=access)
+
+    async def process_authorization_code(self, request: Request, ticket: Ticket) -> Issuance:
+        """An access token, a refresh token with offline_access, an ID token with openid."""
+        access, refresh = await self.create_access_token(request, ticket)
+        id_token = await self.create_id_token(request, ticket, access)
+        return issuance(ticket, access=access, refresh=refresh, id_token=id_token)
+
+    async def process_refresh_token(self, request: Request, ticket: Ticket) -> Issuance:
+        """As for a code; a client whose refresh tokens rotate gets the next one."""
+        access, refresh = await self.create_access_token(request, ticket)
+        id_token = await self.create_id_token_from_refresh_token_request(request, ticket, access)
+        return issuance(ticket, access=access, refresh=refresh, id_token=id_token)
+
+    async def process_extension_grant(self, request: Request, ticket: Ticket) -> Issuance:
+        """Any other grant: what the ticket's scopes call for."""
+        access, refresh = await self.create_access_token(request, ticket)
+        id_token = await self.create_id_token(request, ticket, access)
+        return issuance(ticket, access=access, refresh=refresh, id_token=id_token)
+
+    async def create_access_token(
+        self, request: Request, ticket: Ticket
+    ) -> tuple[Minted | None, Minted | None]:
+        """The access token and, where the ticket calls for one, the refresh token."""
+        grant_type = request.request.grant_type
+        access = refresh = None
+        if wanted(ticket, TokenKind.ACCESS_TOKEN):
+            access = await self._minting.access_token(ticket, request.client, grant_type, request.now)
+        if self.gets_refresh_token(request, ticket):
+            kept = kept_for_refresh(request, ticket)
+            refresh = await self._minting.refresh_token(kept, request.client, grant_type, request.now)
+        return access, refresh
+
+    async def create_id_token(self, request: Request, ticket: Ticket, access: Minted | None) -> Minted | None:
+        """The ID token, when openid was granted to a user."""
+        if ticket.subject is None or OPENID not in ticket.scopes or not wanted(ticket, TokenKind.ID_TOKEN):
+            return None
+        return await self._minting.id_token(
+            ticket,
+            request.client,
+            request.now,
+            access_token=access.value if access is not None else None,
+            nonce=ticket.nonce,
+        )
+
+    async def create_id_token_from_refresh_token_request(
+        self, request: Request, ticket: Ticket, access: Minted | None
+    ) -> Minted | None:
+        """The ID token of a refresh: same issuer, subject, audience and auth_time, and no nonce (Core §12.2)."""
+        return await self.create_id_token(request, msgspec.structs.replace(ticket, nonce=None), access)
+
+    def gets_refresh_token(self, request: Request, ticket: Ticket) -> bool:
+        """Whether a refresh token goes out: a user allowed offline_access, and the client may use it."""
+        if ticket.subject is None or REFRESH_TOKEN not in request.client.grant_types:
+            return False
+        if not wanted(ticket, TokenKind.REFRESH_TOKEN):
+            return False
+        if ticket.redeems is not None and ticket.redeems.kind is TokenKind.REFRESH_TOKEN:
+            return request.client.refresh_rotation
+        return OFFLINE_ACCESS in ticket.scopes
+
+
+def wanted(ticket: Ticket, kind: TokenKind) -> bool:
+    """Whether the ticket asks for a token of that kind; one that says nothing asks for all."""
+    return ticket.issues is None or kind in ticket.issues
+
+
+def kept_for_refresh(request: Request, ticket: Ticket) -> Ticket:
+    """The ticket a new refresh token keeps: all that was granted, however little this request asked for (RFC 6749 §6).
+
+    What an event took away or added in this request stays away or added.
+    """
+    if ticket.redeems is None:
+        return ticket
+    granted = ticket.redeems.ticket
+    asked_scopes = request.request.scope if ticket.redeems.kind is TokenKind.REFRESH_TOKEN else None
+    return msgspec.structs.replace(
+        ticket,
+        scopes=_kept(granted.scopes, asked_scopes, ticket.scopes),
+        resources=_kept(granted.resources, request.request.resource or None, ticket.resources),
+    )
+
+
+def _kept(
+    granted: tuple[str, ...], asked: tuple[str, ...] | None, decided: tuple[str, ...]
+) -> tuple[str, ...]:
+    expected = granted if asked is None else asked
+    if decided == expected:
+        return granted
+    remaining = (item for item in granted if item in decided or item not in expected)
+    return tuple(dict.fromkeys((*remaining, *decided)))
+
+
+def issuance(
+    ticket: Ticket,
+    *,
+    access: Minted | None = None,
+    refresh: Minted | None = None,
+    id_token: Minted | None = None,
+) -> Issuance:
+    """Put a response together from what was minted."""
+    minted = tuple(item for item in (access, refresh, id_token) if item is not None)
+    # RFC 6749 §5.1: access_token is what a token response is for, unless the grant decided otherwise.
+    if access is None and wanted(ticket, TokenKind.ACCESS_TOKEN):
+        raise ServerError(detail="generator.no_access_token")
+    response = TokenResponse(
+        access_token=access.value if access is not None else None,
+        token_type="Bearer" if access is not None else None,
+        expires_in=access.expires_in if access is not None else None,
+        refresh_token=refresh.value if refresh is not None else None,
+        id_token=id_token.value if id_token is not None else None,
+        scope=ticket.scopes or None,
+        custom=ticket.response,
+    )
+    return Issuance(response, minted)
