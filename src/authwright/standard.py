@@ -193,7 +193,9 @@ def standard_provider(
     )
     grants: list[AnyGrant] = [
         AuthorizationCodeGrant(tickets=stores.tickets, handles=handles, accounts=known),
-        RefreshTokenGrant(settings=settings, tickets=stores.tickets, handles=handles, accounts=known),
+        RefreshTokenGrant(
+            settings=settings, tickets=stores.tickets, once=stores.once, handles=handles, accounts=known
+        ),
         ClientCredentialsGrant(settings),
         *extra_grants,
     ]

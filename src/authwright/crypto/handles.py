@@ -66,6 +66,17 @@ class Handles:
         value = body + _checksum(body)
         return value.decode("ascii"), hmac.digest(self._peppers[0], label + value, "sha256").hex()
 
+    def successor(self, purpose: str, value: str) -> tuple[str, str]:
+        """The value that follows `value`, always the same one, and its digest.
+
+        Whoever holds `value` alone cannot tell what follows; whoever minted it can hand the same successor out twice.
+        """
+        prefix, label, _ = self._shapes.get(purpose) or self._shape(purpose)
+        derived = hmac.digest(self._peppers[0], b"successor\0" + label + value.encode("utf-8"), "sha256")
+        body = prefix + base64url.encode(derived)
+        following = body + _checksum(body)
+        return following.decode("ascii"), hmac.digest(self._peppers[0], label + following, "sha256").hex()
+
     def digests(self, purpose: str, value: str) -> tuple[str, ...]:
         """The digests `value` may be kept under, one for each pepper; () when it was never minted for `purpose`."""
         _, label, pattern = self._shapes.get(purpose) or self._shape(purpose)

@@ -19,10 +19,13 @@ from authwright.protocol.errors import (
     OAuthError,
     UnmetAuthenticationRequirements,
 )
-from authwright.protocol.params import MAX_VALUE, Params
+from authwright.protocol.params import Params
 from authwright.provider.authorization_request import ValidatedAuthorizationRequest
 from authwright.provider.browser_binding import ForgedRequest
 from authwright.records import Consent, Session
+
+MAX_TRAVELLING = 5600
+"""Bytes of a new interaction: sealed, and with all its marks set, it still fits a form field of 8192."""
 
 
 class Interaction(msgspec.Struct, frozen=True, array_like=True):
@@ -170,18 +173,15 @@ class Interactions:
         self._lifetime = lifetime
 
     def begin(self, params: Params, now: datetime) -> Interaction:
-        """A new interaction about the request with these parameters."""
-        return Interaction(random_id(), now, params.pairs())
+        """A new interaction about the request with these parameters. Raises InvalidRequest when they are too large."""
+        interaction = Interaction(random_id(), now, params.pairs())
+        if len(_encoder.encode(interaction)) > MAX_TRAVELLING:
+            raise InvalidRequest("The request is too large.", detail="dos.limit")
+        return interaction
 
     def seal(self, interaction: Interaction, browser: str) -> str:
-        """Text for a form field or a link, which opens in the browser with that binding only.
-
-        Raises InvalidRequest when the request is too large to travel.
-        """
-        sealed = self._seal.seal(_encoder.encode(interaction), context=browser)
-        if len(sealed) > MAX_VALUE:
-            raise InvalidRequest("The request is too large.", detail="dos.limit")
-        return sealed
+        """Text for a form field or a link, which opens in the browser with that binding only."""
+        return self._seal.seal(_encoder.encode(interaction), context=browser)
 
     def open(self, sealed: str | None, browser: str | None) -> Interaction:
         """The interaction, live or expired. Raises ForgedRequest when it was not sealed for this browser."""

@@ -4,6 +4,7 @@ An opaque value is random; its record is found by a keyed digest. A JWT access t
 digest of its whole text, so that introspection and revocation see it.
 """
 
+import hmac
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -11,6 +12,7 @@ import msgspec
 
 from authwright.crypto.handles import Handles, random_id
 from authwright.crypto.jwt import half_hash, sign_jwt
+from authwright.protocol.errors import InvalidGrant
 from authwright.protocol.http import Json
 from authwright.protocol.id_token import PROTOCOL_CLAIMS, build_id_token
 from authwright.protocol.scopes import format_scope
@@ -22,6 +24,21 @@ from authwright.ticket import NOTHING, CodeBinding, StoredTicket, Ticket, TokenK
 
 ACCESS_TOKEN_TYPE = "at+jwt"
 ID_TOKEN_TYPE = "JWT"
+
+
+ROTATION = "refresh_rotation"
+"""Where a ticket carries its `Rotation`."""
+
+
+class Rotation(msgspec.Struct, frozen=True):
+    """The refresh token that is being rotated, from the grant to the minting of what follows it."""
+
+    value: str
+    successor: StoredTicket | None = None
+    """What followed it already, when this is a retry inside the grace window."""
+
+    def __repr__(self) -> str:
+        return "Rotation(…)"
 
 
 class Minted(msgspec.Struct, frozen=True):
@@ -83,8 +100,20 @@ class Minting:
         return Minted(TokenKind.ACCESS_TOKEN, value, seconds_until(expires_at, now), record)
 
     async def refresh_token(self, ticket: Ticket, client: Client, grant_type: str, now: datetime) -> Minted:
-        """A refresh token that keeps all of `ticket`."""
-        value, digest = self._handles.mint(TokenKind.REFRESH_TOKEN)
+        """A refresh token that keeps all of `ticket`; what a rotated one is followed by is fixed by its value."""
+        rotation = ticket.carry.get(ROTATION)
+        if isinstance(rotation, Rotation):
+            value, digest = self._handles.successor(TokenKind.REFRESH_TOKEN, rotation.value)
+            if rotation.successor is not None:
+                # RFC 9700 §4.14.2: a retry gets the successor it missed, so that the family does not fork.
+                if not hmac.compare_digest(digest, rotation.successor.digest):
+                    raise InvalidGrant(
+                        "The specified refresh token is invalid.", detail="refresh.grace_rekeyed"
+                    )
+                left = seconds_until(rotation.successor.expires_at, now)
+                return Minted(TokenKind.REFRESH_TOKEN, value, left, None)
+        else:
+            value, digest = self._handles.mint(TokenKind.REFRESH_TOKEN)
         expires_at = self._expiry(TokenKind.REFRESH_TOKEN, ticket, client, now)
         record = StoredTicket(
             kind=TokenKind.REFRESH_TOKEN,

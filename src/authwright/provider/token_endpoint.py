@@ -57,6 +57,7 @@ NEVER_IN_QUERY = frozenset(
     {"client_secret", "client_assertion", "code", "code_verifier", "refresh_token", "password", "grant_type"}
 )
 
+ROUNDS = 2
 FAILURE_ROUNDS = 8
 
 
@@ -96,14 +97,18 @@ class TokenEndpoint:
             # 3. Is this grant for this client, and what would it redeem?
             grant = self._grant_for(request)
             found = await grant.find(token_request) if grant is not None else None
-            # 4. Decide: what is granted. Nothing is written.
-            ticket = await self._decide(request, grant, found)
-            # 5. Generate: the tokens, made but not yet valid.
-            issuance = await self._generate(request, ticket)
-            # 6. Commit: spend what is redeemed and store what was made, as one; then answer.
-            await self._commit(ticket, issuance.records(), request)
-            self._issued(request, ticket, issuance)
-            return json_response(200, build_token_response(issuance.response))
+            # Once more when another request spends the same token meanwhile: it is then decided as what it now is.
+            for _ in range(ROUNDS):
+                # 4. Decide: what is granted. Nothing is written.
+                ticket = await self._decide(request, grant, found)
+                # 5. Generate: the tokens, made but not yet valid.
+                issuance = await self._generate(request, ticket)
+                # 6. Commit: spend what is redeemed and store what was made, as one; then answer.
+                found = await self._commit(ticket, issuance.records(), request)
+                if found is None:
+                    self._issued(request, ticket, issuance)
+                    return json_response(200, build_token_response(issuance.response))
+            raise TemporarilyUnavailable("Try again.", detail="store.contention")
         except AnsweredByEvent as event:
             return event.answer
         except OAuthError as refusal:
@@ -217,11 +222,16 @@ class TokenEndpoint:
             raise
         return issuance if amended is None else msgspec.structs.replace(issuance, response=amended)
 
-    async def _commit(self, ticket: Ticket, records: tuple[StoredTicket, ...], request: Request) -> None:
-        """Raises InvalidGrant when another request was first or the grant was revoked meanwhile."""
+    async def _commit(
+        self, ticket: Ticket, records: tuple[StoredTicket, ...], request: Request
+    ) -> StoredTicket | None:
+        """None when all of it is stored; what the ticket redeems, as it now stands, when another request spent it first.
+
+        Raises InvalidGrant when the grant was revoked meanwhile.
+        """
         redeems = spent(ticket, request)
         if redeems is None and not records and ticket.rewrites is None:
-            return
+            return None
         changes = (Change(ticket.rewrites, _rewritten(ticket.rewrites, ticket)),) if ticket.rewrites else ()
         outcome = await self._tickets.commit(
             id=random_id(),
@@ -233,12 +243,9 @@ class TokenEndpoint:
         )
         match outcome:
             case Committed():
-                return
+                return None
             case AlreadyConsumed(stored):
-                await self._revoke_replayed(stored, request)
-                raise InvalidGrant(
-                    "The specified grant was already used.", detail=f"{stored.kind.value}.reuse"
-                )
+                return stored
             case Revoked():
                 raise InvalidGrant("The specified grant is no longer valid.", detail="grant.revoked")
             case Conflict():
@@ -305,15 +312,11 @@ def read_form(http: HttpRequest) -> Params:
 
 
 def spent(ticket: Ticket, request: Request) -> StoredTicket | None:
-    """What the ticket spends: a code always, a refresh token when the client's rotate."""
+    """What the ticket spends: a code always, a refresh token when the client's rotate and it was not spent before."""
     redeems = ticket.redeems
-    if (
-        redeems is not None
-        and redeems.kind is TokenKind.REFRESH_TOKEN
-        and not request.client.refresh_rotation
-    ):
-        return None
-    return redeems
+    if redeems is None or redeems.kind is not TokenKind.REFRESH_TOKEN:
+        return redeems
+    return redeems if request.client.refresh_rotation and redeems.used_at is None else None
 
 
 def _rewritten(stored: StoredTicket, ticket: Ticket) -> StoredTicket:

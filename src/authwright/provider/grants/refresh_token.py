@@ -1,5 +1,6 @@
 """The refresh token grant, with rotation and reuse detection (RFC 6749 §6, RFC 9700 §4.14.2)."""
 
+from datetime import timedelta
 from typing import ClassVar
 
 import msgspec
@@ -11,11 +12,15 @@ from authwright.protocol.token import REFRESH_TOKEN
 from authwright.provider.accounts import Accounts
 from authwright.provider.grants.authorization_code import check_presenter
 from authwright.provider.grants.base import Grant, Replayed, narrowed_resource, narrowed_scope
+from authwright.provider.minting import ROTATION, Rotation
 from authwright.provider.requests import AuthenticatedTokenRequest, TokenRequest
 from authwright.provider.settings import Settings
 from authwright.provider.stored_tickets import find_stored
-from authwright.stores.protocols import TicketStore
+from authwright.stores.protocols import OnceStore, TicketStore
 from authwright.ticket import StoredTicket, Ticket, TokenKind
+
+MAX_RETRIES = 3
+"""How often a spent token may come back inside the grace window."""
 
 
 class RefreshParameters(msgspec.Struct, frozen=True):
@@ -29,10 +34,17 @@ class RefreshTokenGrant(Grant[RefreshParameters]):
     grant_type: ClassVar[str] = REFRESH_TOKEN
 
     def __init__(
-        self, *, settings: Settings, tickets: TicketStore, handles: Handles, accounts: Accounts
+        self,
+        *,
+        settings: Settings,
+        tickets: TicketStore,
+        once: OnceStore,
+        handles: Handles,
+        accounts: Accounts,
     ) -> None:
         self._settings = settings
         self._tickets = tickets
+        self._once = once
         self._handles = handles
         self._accounts = accounts
 
@@ -51,8 +63,10 @@ class RefreshTokenGrant(Grant[RefreshParameters]):
         if found is None:
             raise InvalidGrant("The specified refresh token is invalid.", detail="refresh.unknown")
         check_presenter(found, request.client.client_id, "refresh token")
-        # 2. It was never used. RFC 9700 §4.14.2: reuse means that one of two holders is a thief.
-        if found.used_at is not None:
+        # 2. It was never used, or a moment ago and its answer may have been lost.
+        # RFC 9700 §4.14.2: any other reuse means that one of two holders is a thief.
+        successor = await self._missed_successor(request, found) if found.used_at is not None else None
+        if found.used_at is not None and successor is None:
             raise Replayed("The specified refresh token is invalid.", stored=found, detail="refresh.reuse")
         # 3. A token that an authenticated client obtained is of use to an authenticated client only.
         if found.ticket.confidential and not request.authentication.confidential:
@@ -77,5 +91,24 @@ class RefreshTokenGrant(Grant[RefreshParameters]):
             confidential=found.ticket.confidential or request.authentication.confidential,
             # Without sliding expiration nothing made here outlives the refresh token it came from.
             not_after=found.ticket.not_after if self._settings.sliding_refresh else found.expires_at,
+            carry={ROTATION: Rotation(request.request.grant.refresh_token, successor)},
             redeems=found,
         )
+
+    async def _missed_successor(
+        self, request: AuthenticatedTokenRequest[RefreshParameters], found: StoredTicket
+    ) -> StoredTicket | None:
+        """What followed a spent token, when its own client comes back with it inside the grace window.
+
+        Only the immediate parent of the live, unused refresh token counts, and only a few times.
+        """
+        grace = timedelta(seconds=request.client.refresh_grace)
+        if found.used_at is None or not grace or request.now - found.used_at > grace:
+            return None
+        current = await self._tickets.current(found.grant_id, TokenKind.REFRESH_TOKEN)
+        if current is None or current.parent != found.digest:
+            return None
+        for retry in range(MAX_RETRIES):
+            if await self._once.claim(f"refresh-retry|{found.digest}|{retry}", found.used_at + grace):
+                return current
+        return None
