@@ -454,6 +454,20 @@ async def test_sec_A22_a_request_too_large_to_travel_is_refused(site: Site) -> N
     assert page.params.one("error") == "invalid_request"
 
 
+async def test_sec_A22_a_request_at_the_limit_travels_the_whole_way(site: Site) -> None:
+    """A22: what is accepted at the start is not refused after the password."""
+    accepted = 0
+    for size in range(4600, 5600, 25):
+        page = await site.another_browser().authorize(
+            claims='{"x":"' + "y" * size + '"}', prompt="login consent"
+        )
+        if page.has("login-submit"):
+            accepted = size
+    assert 4600 < accepted < 5575
+    page = await site.sign_in(claims='{"x":"' + "y" * accepted + '"}', prompt="login consent")
+    assert page.params.one("code")
+
+
 @pytest.mark.parametrize(
     "value", ["a\r\nSet-Cookie: x=1", "a\nb", "<script>alert(1)</script>", '"><i>', "ü€\u202e"]
 )
