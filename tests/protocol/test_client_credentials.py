@@ -136,7 +136,9 @@ def test_sec_T8_a_credential_that_is_no_form_text_is_refused(raw: bytes) -> None
     assert raised.value.http_status == 401
 
 
-@pytest.mark.parametrize("members", [{"client_id": "c" * 1025}, {"client_id": "c", "client_secret": "s" * 1025}])
+@pytest.mark.parametrize(
+    "members", [{"client_id": "c" * 1025}, {"client_id": "c", "client_secret": "s" * 1025}]
+)
 def test_sec_T8_a_long_credential_in_the_body_is_refused(members: dict[str, str]) -> None:
     """Rows T8 and T12: the bound is the same in header and body."""
     with pytest.raises(InvalidRequest):
@@ -154,11 +156,13 @@ def test_a_secret_may_hold_a_colon_and_a_scheme_any_case() -> None:
 @given(st.binary(max_size=80))
 def test_whatever_the_header_holds_it_is_read_or_refused(value: bytes) -> None:
     """Row T8: never another exception, and the text of the refusal is ours."""
+    refusals = []
     for line in (value, b"Basic " + value, b"Basic " + b64encode(value)):
         try:
             parse_client_credentials(Headers([(b"authorization", line)]), NO_PARAMS)
         except OAuthError as refused:
-            assert refused.description in (
-                "The Authorization header is malformed.",
-                "The mandatory 'client_id' parameter is missing.",
-            )
+            refusals.append(refused.description)
+    assert set(refusals) <= {
+        "The Authorization header is malformed.",
+        "The mandatory 'client_id' parameter is missing.",
+    }

@@ -108,3 +108,10 @@ def test_sec_T3_a_verifier_for_a_code_without_a_challenge_is_a_downgrade(verifie
         check_verifier(verifier, None)
     assert raised.value.detail == "pkce.downgrade"
     check_verifier(None, None)
+
+
+@pytest.mark.parametrize("verifier", ["a", "a" * 42, "a" * 129, "a" * 42 + "+", "a" * 43 + "\n"])
+def test_a_verifier_off_the_grammar_is_refused_although_it_answers(verifier: str) -> None:
+    """RFC 7636 §4.1: a short one could be guessed."""
+    with pytest.raises(InvalidGrant):
+        check_verifier(verifier, challenge_of(verifier))

@@ -175,7 +175,12 @@ def test_sec_A3_nothing_but_the_port_may_differ(presented: str) -> None:
 
 def test_sec_A3_only_loopback_literals_lose_their_port() -> None:
     """Row A3: neither localhost (RFC 8252 §8.3), nor https, nor a host that only starts like one."""
-    for host in ("http://localhost", "https://good.example", "http://localhost.evil.example", "https://127.0.0.1"):
+    for host in (
+        "http://localhost",
+        "https://good.example",
+        "http://localhost.evil.example",
+        "https://127.0.0.1",
+    ):
         assert not is_registered(f"{host}:8080/cb", [f"{host}:4711/cb"], native=True)
         assert not is_registered(f"{host}:8080/cb", [f"{host}/cb"], native=True)
 

@@ -67,7 +67,8 @@ AUTHORIZATION_REQUESTS = st.builds(
     scope=SCOPES,
     state=MAYBE,
     nonce=MAYBE,
-    prompt=st.just(("none",)) | st.lists(st.sampled_from(["login", "consent", "create"]), max_size=3).map(tuple),
+    prompt=st.just(("none",))
+    | st.lists(st.sampled_from(["login", "consent", "create"]), max_size=3).map(tuple),
     max_age=st.none() | st.integers(0, 10**10 - 1),
     code_challenge=MAYBE,
     code_challenge_method=MAYBE,
@@ -149,7 +150,9 @@ def test_an_authorization_error(description: str, state: str | None) -> None:
     assert parsed == response
 
 
-@given(TEXT, st.dictionaries(NAME, TEXT, max_size=3), st.none() | SCOPES.filter(bool), st.lists(TEXT, max_size=2))
+@given(
+    TEXT, st.dictionaries(NAME, TEXT, max_size=3), st.none() | SCOPES.filter(bool), st.lists(TEXT, max_size=2)
+)
 def test_a_token_request(
     grant_type: str, members: dict[str, str], scope: tuple[str, ...] | None, resource: list[str]
 ) -> None:
@@ -217,13 +220,14 @@ def test_metadata(issuer: str, names: tuple[str, ...], flag: bool, choice: bool 
     metadata = ProviderMetadata(**{**members, "issuer": issuer})
     written = msgspec.json.encode(build_metadata(metadata))
     assert parse_metadata(msgspec.json.decode(written), issuer=issuer) == metadata
-    assert b"null" not in written
-    assert b"[]" not in written
+    assert not [value for value in build_metadata(metadata).values() if value is None or value == []]
 
 
 @given(
     st.sampled_from(["Bearer", "Basic", "DPoP"]),
-    st.dictionaries(NAME, st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1), max_size=4),
+    st.dictionaries(
+        NAME, st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1), max_size=4
+    ),
 )
 def test_a_challenge(scheme: str, parameters: dict[str, str]) -> None:
     """RFC 9110 §11.6.1: quotes and backslashes come through."""
@@ -241,7 +245,7 @@ def test_a_cookie(name: str, value: str) -> None:
     pair = field[1].partition(";")[0]
     others = f"A-other=1; {pair}; Z-other=2"
     assert read_cookies(Headers([(b"cookie", others.encode("ascii"))]))[name] == (
-        value if name not in ("A-other",) else "1"
+        "1" if name == "A-other" else value
     )
 
 
@@ -281,7 +285,10 @@ def test_an_id_token(
     )
     read = msgspec.json.decode(msgspec.json.encode(written))
     check_id_token(
-        read, ExpectedIdToken(issuer=ISSUER, client_id="rp", now=now, nonce=nonce, max_age=max_age, subject=subject)
+        read,
+        ExpectedIdToken(
+            issuer=ISSUER, client_id="rp", now=now, nonce=nonce, max_age=max_age, subject=subject
+        ),
     )
     assert (read["iss"], read["sub"], read["aud"], read["sid"]) == (ISSUER, subject, "rp", "sid")
     assert {name: read[name] for name in claims if name not in PROTOCOL_CLAIMS} == {
@@ -309,7 +316,10 @@ def test_userinfo(subject: str, scopes: tuple[str, ...], claims: dict[str, Json]
         parse_userinfo(read, subject=subject + "x")
 
 
-@given(st.from_regex(r"[A-Za-z0-9\-._~+/]{1,40}={0,2}", fullmatch=True), st.sampled_from(["Bearer", "DPoP", "bEARER"]))
+@given(
+    st.from_regex(r"[A-Za-z0-9\-._~+/]{1,40}={0,2}", fullmatch=True),
+    st.sampled_from(["Bearer", "DPoP", "bEARER"]),
+)
 def test_a_bearer_token(token: str, scheme: str) -> None:
     """RFC 6750 §2.1."""
     request = HttpRequest.to("GET", "https://rs.example/", headers={"Authorization": f"{scheme} {token}"})
