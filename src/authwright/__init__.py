@@ -12,12 +12,21 @@ if TYPE_CHECKING:
     from authwright.protocol.http import PASS, Fetch, HttpRequest, HttpResponse
     from authwright.provider.events import ProviderEvents
     from authwright.provider.settings import Resource
+    from authwright.relying_party.errors import Denied, LoginRequired
+    from authwright.relying_party.user import User
+    from authwright.resource_server.access_token import AccessToken
+    from authwright.resource_server.refusals import BearerRefused
     from authwright.standard import client, standard_provider, user
     from authwright.standard_rp import RelyingParty, ResourceServer
     from authwright.stores.memory import memory_stores
 
 # Found when first asked for, so that one room can be used without loading, or installing, what the others need.
 _HOMES = {
+    "AccessToken": "authwright.resource_server.access_token",
+    "BearerRefused": "authwright.resource_server.refusals",
+    "Denied": "authwright.relying_party.errors",
+    "LoginRequired": "authwright.relying_party.errors",
+    "User": "authwright.relying_party.user",
     "PASS": "authwright.protocol.http",
     "Fetch": "authwright.protocol.http",
     "HttpRequest": "authwright.protocol.http",
@@ -36,15 +45,20 @@ _HOMES = {
 
 __all__ = [
     "PASS",
+    "AccessToken",
+    "BearerRefused",
+    "Denied",
     "Fetch",
     "HttpRequest",
     "HttpResponse",
+    "LoginRequired",
     "ProviderEvents",
     "Refused",
     "RelyingParty",
     "Resource",
     "ResourceServer",
     "RootKeys",
+    "User",
     "client",
     "memory_stores",
     "standard_provider",

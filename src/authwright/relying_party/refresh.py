@@ -1,0 +1,205 @@
+"""Refreshing a session's tokens: once, however many tasks and processes want it (RFC 6749 §6, OpenID Connect Core §12).
+
+A rotating provider takes the second use of a refresh token for theft, so two processes must not send the same one.
+Who may send it is decided by the session store: the one whose compare-and-swap marks the session as refreshing.
+The others wait, reload, and use what it got.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+import msgspec
+
+from authwright.relying_party.errors import NoAccessToken, ProviderRefused, ResponseRejected, SessionEnded
+from authwright.relying_party.id_tokens import expected_id_token, verify_id_token
+from authwright.relying_party.sessions import SessionData, SignedIn, access_times
+from authwright.remote.documents import RemoteFault
+from authwright.stores.protocols import StoreUnavailable
+
+if TYPE_CHECKING:
+    from authwright.relying_party.party import RelyingParty
+
+_LOG = logging.getLogger("authwright.relying_party")
+
+LEASE = timedelta(seconds=20)
+"""How long one process may take; longer than all its requests together can last."""
+_WAIT = 0.1
+_MAX_WAITS = 250
+_MAX_WRITES = 3
+
+T = TypeVar("T")
+
+
+class SingleFlight(Generic[T]):
+    """One piece of work at a time for each key: whoever comes while it is under way gets its result."""
+
+    __slots__ = ("_under_way",)
+
+    def __init__(self) -> None:
+        self._under_way: dict[str, asyncio.Task[T]] = {}
+
+    async def run(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
+        """The result of `work`, or of the one under way. A caller that is cancelled leaves it to the others."""
+        task = self._under_way.get(key)
+        if task is None:
+            task = asyncio.ensure_future(self._finish(key, work))
+            task.add_done_callback(_observe)
+            self._under_way[key] = task
+        return await asyncio.shield(task)
+
+    async def _finish(self, key: str, work: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await work()
+        finally:
+            del self._under_way[key]
+
+
+def _observe(task: "asyncio.Task[T]") -> None:
+    if not task.cancelled():
+        task.exception()
+
+
+def is_fresh(party: "RelyingParty", data: SessionData) -> bool:
+    """Whether there is an access token that need not be refreshed yet."""
+    return data.access_token is not None and (data.refresh_at is None or party.clock() < data.refresh_at)
+
+
+def is_usable(party: "RelyingParty", data: SessionData) -> bool:
+    """Whether there is an access token that has not expired yet."""
+    return data.access_token is not None and (
+        data.access_expires_at is None or party.clock() < data.access_expires_at
+    )
+
+
+async def refresh_session(party: "RelyingParty", signed_in: SignedIn) -> SignedIn:
+    """The session with tokens newer than those of `signed_in`.
+
+    Raises SessionEnded, NoAccessToken (nothing to refresh with), RemoteFault, ProviderRefused or ResponseRejected;
+    after the last four the session is as it was.
+    """
+    # 1. The right to use the refresh token, unless somebody has newer tokens for us.
+    claimed = await _claim(party, signed_in)
+    if is_newer(party, claimed, signed_in):
+        return claimed
+
+    # 2. Use it.
+    try:
+        data = await _renewed(party, claimed)
+    except ProviderRefused as refused:
+        if refused.error != "invalid_grant":
+            await _release(party, claimed)
+            raise
+        # RFC 6749 §5.2: expired, revoked or used: the session has no future. Any other fault says nothing of it.
+        await party.sessions.end(claimed)
+        _LOG.info("session ended", extra={"event": "rp.session_ended", "reason": "invalid_grant"})
+        raise SessionEnded("invalid_grant") from None
+    except (RemoteFault, ResponseRejected) as fault:
+        _LOG.warning("refresh failed", extra={"event": "rp.refresh_failed", "reason": fault.reason})
+        await _release(party, claimed)
+        raise
+
+    # 3. Keep what it brought, unless the user signed out meanwhile.
+    renewed = await _keep(party, claimed, data)
+    if renewed is None:
+        raise SessionEnded("signed_out")
+    return renewed
+
+
+def is_newer(party: "RelyingParty", found: SignedIn, known: SignedIn) -> bool:
+    """Whether somebody else refreshed since `known` was read."""
+    changed = (found.data.access_token, found.data.refresh_token) != (
+        known.data.access_token,
+        known.data.refresh_token,
+    )
+    return changed and is_fresh(party, found.data)
+
+
+async def _claim(party: "RelyingParty", signed_in: SignedIn) -> SignedIn:
+    """The session, marked as being refreshed by us, or with the newer tokens somebody else got."""
+    for _ in range(_MAX_WAITS):
+        found = await party.sessions.load(signed_in.record.digest)
+        if found is None:
+            raise SessionEnded("gone")
+        if is_newer(party, found, signed_in):
+            return found
+        if found.data.refresh_token is None:
+            raise NoAccessToken("the session has no refresh token")
+        now = party.clock()
+        if found.data.refreshing_until is None or found.data.refreshing_until <= now:
+            marked = msgspec.structs.replace(found.data, refreshing_until=now + LEASE)
+            claimed = await party.sessions.rewrite(found, marked)
+            if claimed is not None:
+                return claimed
+            continue
+        await asyncio.sleep(_WAIT)
+    raise RemoteFault("refresh_pending")
+
+
+async def _keep(party: "RelyingParty", claimed: SignedIn, data: SessionData) -> SignedIn | None:
+    """The session with `data`, or as somebody else left it; None when it is gone."""
+    for attempt in range(_MAX_WRITES):
+        try:
+            return await party.sessions.rewrite(claimed, data) or await party.sessions.load(
+                claimed.record.digest
+            )
+        except StoreUnavailable:
+            # The old refresh token is spent: without the new one the session would be lost.
+            if attempt == _MAX_WRITES - 1:
+                raise
+            await asyncio.sleep(_WAIT)
+    return None
+
+
+async def _release(party: "RelyingParty", claimed: SignedIn) -> None:
+    await party.sessions.rewrite(claimed, msgspec.structs.replace(claimed.data, refreshing_until=None))
+
+
+async def _renewed(party: "RelyingParty", claimed: SignedIn) -> SessionData:
+    data, now = claimed.data, party.clock()
+    metadata = await party.metadata.get()
+    if metadata.token_endpoint is None:
+        raise RemoteFault("no_token_endpoint")
+    if data.refresh_token is None:
+        raise NoAccessToken("the session has no refresh token")
+    response = await party.use_refresh_token(metadata.token_endpoint, data.refresh_token)
+    if response.access_token is None:
+        raise ResponseRejected("access_token_missing")
+    id_token = data.id_token
+    if response.id_token is not None:
+        # Core §12.2: same issuer, same subject, our client, and a nonce only if it is the first one.
+        claims = await verify_id_token(
+            response.id_token,
+            keys=party.keys,
+            metadata=metadata,
+            client=party.client,
+            expected=expected_id_token(
+                issuer=party.issuer,
+                client=party.client,
+                now=now,
+                nonce=data.nonce,
+                subject=claimed.record.subject,
+                check_nonce=False,
+            ),
+            access_token=response.access_token,
+        )
+        if claims.get("nonce") not in (None, data.nonce):
+            raise ResponseRejected("id_token_nonce")
+        if data.auth_time is not None and claims.get("auth_time") not in (None, data.auth_time):
+            raise ResponseRejected("id_token_auth_time")
+        id_token = response.id_token
+    refresh_at, expires_at = access_times(now, response)
+    return msgspec.structs.replace(
+        data,
+        id_token=id_token,
+        access_token=response.access_token,
+        token_type=response.token_type,
+        # RFC 6749 §6: a server that issues no new refresh token lets the old one stand.
+        refresh_token=response.refresh_token or data.refresh_token,
+        scope=data.scope if response.scope is None else response.scope,
+        access_expires_at=expires_at,
+        refresh_at=refresh_at,
+        refreshing_until=None,
+    )

@@ -1,0 +1,77 @@
+"""A sign-in that failed: logged, shown to the application, and answered with a page that helps; never a 500."""
+
+import logging
+from typing import TYPE_CHECKING
+
+from authwright.protocol.http import HttpRequest, HttpResponse, Pass
+from authwright.relying_party.arrival import read_message
+from authwright.relying_party.errors import Denied, Failure, ProviderRefused, ResponseRejected, reason_of
+from authwright.relying_party.events import Answered, RemoteFailure
+from authwright.relying_party.flow import Flow
+from authwright.relying_party.pages import failure_page
+from authwright.remote.documents import RemoteFault
+
+if TYPE_CHECKING:
+    from authwright.relying_party.party import RelyingParty
+
+_LOG = logging.getLogger("authwright.relying_party")
+
+_LOST = "The sign-in took too long or was begun in another window. Nothing is wrong with your account."
+_REJECTED = "The answer of the sign-in service could not be accepted. Please try once more."
+_REFUSED = "The sign-in service did not sign you in."
+_UNREACHABLE = "The sign-in service cannot be reached just now. Please try again in a moment."
+_DENIED = "You are signed in at the sign-in service, but this application does not let you in."
+
+
+async def refuse(
+    party: "RelyingParty", request: HttpRequest, failure: Failure, flow: Flow | None
+) -> HttpResponse | Pass:
+    """The page of a failure, unless the application answers in its place."""
+    reason = reason_of(failure)
+    # The provider's own words stay out of log and page: whoever has the browser can choose them.
+    _LOG.warning(
+        "sign-in failed: %s",
+        type(failure).__name__,
+        extra={
+            "event": "rp.failed",
+            "reason": reason if not isinstance(failure, ProviderRefused) else "provider_refused",
+            "client_id": party.client.client_id,
+        },
+    )
+    try:
+        context = await party.line.ask(
+            RemoteFailure(request=request, failure=failure, properties=flow.properties if flow else None)
+        )
+    except Answered as answered:
+        return answered.answer
+    return await _page_for(party, request, context.failure)
+
+
+async def _page_for(party: "RelyingParty", request: HttpRequest, failure: Failure) -> HttpResponse:
+    login = party.site.url(party.site.paths.login)
+    code = reason_of(failure)
+    match failure:
+        case Denied():
+            return failure_page(403, code="access_denied", text=_DENIED, start_again=login)
+        case RemoteFault():
+            return failure_page(503, code=code, text=_UNREACHABLE, start_again=login, retry_after=5)
+        case ProviderRefused():
+            return failure_page(400, code=code, text=_REFUSED, start_again=login)
+    return failure_page(
+        400,
+        code=code,
+        text=_LOST if failure.lost_flow else _REJECTED,
+        start_again=login,
+        again=await _where_again(party, request, failure),
+    )
+
+
+async def _where_again(party: "RelyingParty", request: HttpRequest, failure: ResponseRejected) -> str | None:
+    """Where the browser may go by itself after a lost attempt: home when signed in, else once more to the login."""
+    if not failure.lost_flow or request.method != "GET":
+        return None
+    if await party.sessions.find(request) is not None:
+        return party.site.origin + party.site.home
+    state = read_message(request).state
+    # The mark is in `state` itself, so that a browser that keeps no cookie at all is not sent round for ever.
+    return None if party.flows.is_again(state) else party.site.url(party.site.paths.login) + "?again=1"
