@@ -1,0 +1,1 @@
+"""A provider and a sample application, ready to click through: `authwright demo`."""

@@ -1,0 +1,1 @@
+"""The runnable product: configuration, the `authwright` command, and the server processes."""

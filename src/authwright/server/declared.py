@@ -1,0 +1,119 @@
+"""Configuration tables as the provider's own objects: clients, accounts, resources, lifetimes, root keys."""
+
+import hashlib
+import stat
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from authwright.crypto.handles import Handles
+from authwright.crypto.seal import RootKeys, Seal
+from authwright.provider.clients import ClientRegistration
+from authwright.provider.settings import Resource
+from authwright.provider.signing import Signing
+from authwright.records import Account, Client, ClientSecret
+from authwright.server.config import ClientTable, ConfigurationError, Loaded, ResourceTable, UserTable
+from authwright.stores.protocols import Stores
+from authwright.ticket import TokenKind
+
+
+def root_keys(loaded: Loaded) -> RootKeys:
+    """The keys in `store.key_file`. Raises ConfigurationError; a missing file is never made up for by a new key."""
+    path = loaded.path(loaded.values.store.key_file)
+    at = f"{loaded.file}: store.key_file"
+    try:
+        text = path.read_text("utf-8")
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"{at}: the key file {path} is missing; restore it, or run `authwright init` in a new place"
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not text"
+        raise ConfigurationError(f"{at}: the key file {path} cannot be read: {reason}") from None
+    try:
+        return RootKeys.parse(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{at}: the key file {path} is not a key file: {error}") from None
+
+
+def key_file_is_open(loaded: Loaded) -> bool:
+    """Whether others on this machine can read the key file; some container platforms leave no choice."""
+    return bool(loaded.path(loaded.values.store.key_file).stat().st_mode & stat.S_IROTH)
+
+
+def registration(table: ClientTable, now: datetime) -> ClientRegistration:
+    """A client as it is declared, with a secret in clear where it has one."""
+    hashed = (
+        (ClientSecret(digest=table.client_secret_hash, created_at=now),) if table.client_secret_hash else ()
+    )
+    client = Client(
+        client_id=table.client_id,
+        secrets=hashed,
+        client_name=table.client_name,
+        description=table.description,
+        namespace=table.namespace,
+        tenant=table.tenant,
+        enabled=table.enabled,
+        application_type=table.application_type,
+        redirect_uris=table.redirect_uris,
+        post_logout_redirect_uris=table.post_logout_redirect_uris,
+        grant_types=frozenset(table.grant_types),
+        response_types=frozenset(table.response_types),
+        token_endpoint_auth_method=table.auth_method,
+        scopes=table.scopes,
+        require_pkce=table.require_pkce,
+        require_consent=table.require_consent,
+        profile=table.profile,
+        refresh_rotation=table.refresh_rotation,
+        refresh_grace=table.refresh_grace,
+        access_token_format=table.access_token_format,
+        id_token_signed_response_alg=table.id_token_signed_response_alg,
+        lifetimes=lifetimes(table.access_token_lifetime, table.refresh_token_lifetime),
+        logo_uri=table.logo_uri,
+        client_uri=table.client_uri,
+        policy_uri=table.policy_uri,
+        tos_uri=table.tos_uri,
+    )
+    return ClientRegistration(client=client, secrets=(table.client_secret,) if table.client_secret else ())
+
+
+def handles(keys: RootKeys) -> Handles:
+    """What digests client secrets: the same as the provider's own, so that what one writes the other reads."""
+    return Handles(keys.derive("handles"))
+
+
+def signing(loaded: Loaded, keys: RootKeys, stores: Stores) -> Signing:
+    """The issuer's signing keys, under the same purpose as the provider's own."""
+    return Signing(stores.keys, Seal(keys, "signing-key"), algorithms=loaded.values.keys.algorithms)
+
+
+def lifetimes(access_token: int, refresh_token: int) -> Mapping[TokenKind, timedelta]:
+    """Lifetimes that are set, of two in seconds; 0 leaves one out."""
+    seconds = {TokenKind.ACCESS_TOKEN: access_token, TokenKind.REFRESH_TOKEN: refresh_token}
+    return {kind: timedelta(seconds=length) for kind, length in seconds.items() if length}
+
+
+def account(table: UserTable, *, subject: str = "") -> Account:
+    """The user as an account, with the password hash that is written, if any.
+
+    `sub` is the one that is written, else `subject`, else one that is always the same for the username.
+    """
+    written = table.claims.get("sub")
+    return Account(
+        subject=written if isinstance(written, str) else subject or _derived_subject(table.username),
+        username=table.username,
+        password_hash=table.password_hash,
+        claims={name: value for name, value in table.claims.items() if name != "sub"},
+        enabled=table.enabled,
+    )
+
+
+def _derived_subject(username: str) -> str:
+    # OpenID Connect Core §2: `sub` is ASCII and at most 255 characters.
+    if username.isascii() and username.isprintable() and len(username) <= 200:
+        return f"u-{username}"
+    return "u-" + hashlib.sha256(username.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def resource(table: ResourceTable) -> Resource:
+    """An API that tokens are for."""
+    return Resource(uri=table.uri, scopes=table.scopes, introspected_by=frozenset(table.introspected_by))
