@@ -81,7 +81,9 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             raise StoreUnavailable(f"SQLite: {self._path} could not be opened") from error
         self._connections = [write, read]
-        writer, reader = GroupWriter(write, _apply), Reader(read)
+        # The writer waits for locks by itself, on its thread, so that the loop never does.
+        write.execute("PRAGMA busy_timeout = 0")
+        writer, reader = GroupWriter(write, _apply, _is_commit), Reader(read)
         self._writer = writer
         self._stores = Stores(
             tickets=SqliteTickets(reader, writer, self._clock),
@@ -199,6 +201,11 @@ def _applied(connection: sqlite3.Connection) -> dict[int, str]:
     if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'migrations'").fetchone():
         return {}
     return dict(connection.execute("SELECT number, checksum FROM migrations").fetchall())
+
+
+def _is_commit(item: Any) -> bool:
+    """Whether it is a few rows; anything else may be many."""
+    return type(item) is PreparedCommit
 
 
 def _apply(connection: sqlite3.Connection, items: Sequence[Any]) -> Sequence[Any]:

@@ -1,14 +1,17 @@
-"""The one writer of a SQLite database: a thread that puts what waits into one transaction (group commit).
+"""The one writer of a SQLite database: it puts what waits into one transaction (group commit).
 
 One fsync serves the whole group. A work item decides before it writes, so a refused one leaves nothing to undo and
-its neighbours stand. Each statement hands the interpreter lock over, so few statements for many items is what counts.
+its neighbours stand.
 """
 
 import asyncio
 import sqlite3
 import threading
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeAlias, TypeVar
 
@@ -20,73 +23,110 @@ Work: TypeAlias = Callable[[sqlite3.Connection], Any]
 Apply: TypeAlias = Callable[[sqlite3.Connection, Sequence[Any]], Sequence[Any]]
 """Carries out several items in one transaction and answers one result each."""
 
+LOCK_WAIT = 5.0
+"""Seconds another process may hold the database."""
+LOCK_RETRY = 0.001
+
 _Item: TypeAlias = tuple[asyncio.Future[Any], Any]
 _Outcome: TypeAlias = tuple[asyncio.Future[Any], Any, BaseException | None]
 
 
 class GroupWriter:
-    """Queue, thread and connection. Made and used on one event loop."""
+    """Gathers what waits, writes it in the event loop, and waits for the disk on a thread. Made and used on one loop.
 
-    def __init__(self, connection: sqlite3.Connection, apply: Apply, *, group: int = 128) -> None:
+    Writing rows takes microseconds; it is the disk that takes long, and a lock that another process holds. Handing each
+    row to a thread would cost more than writing it, since both threads want the interpreter.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        apply: Apply,
+        is_short: Callable[[Any], bool],
+        *,
+        group: int = 64,
+    ) -> None:
+        """`connection` does not wait for locks by itself; `is_short` tells whether an item may be written in the loop."""
         self._connection = connection
         self._apply = apply
+        self._is_short = is_short
         self._group = group
         self._loop = asyncio.get_running_loop()
-        self._gathered: list[_Item] = []
-        self._queue: SimpleQueue[list[_Item] | None] = SimpleQueue()
+        self._waiting: deque[_Item] = deque()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._jobs: SimpleQueue[Callable[[], list[_Outcome]] | None] = SimpleQueue()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="authwright-sqlite-writer", daemon=True)
         self._thread.start()
 
     def submit(self, item: Any) -> asyncio.Future[Any]:
-        """Queue one item. Once this returned it is carried out, whatever becomes of the future."""
+        """Queue one item. It is carried out while the loop runs, whatever becomes of the future."""
         if self._closed:
             raise StoreUnavailable("the database is closed")
         future = self._loop.create_future()
-        if not self._gathered:
-            # What arrives in the same turn of the loop goes over together, with one wake-up.
-            self._loop.call_soon(self._hand_over)
-        self._gathered.append((future, item))
+        self._waiting.append((future, item))
+        if self._idle.is_set():
+            # What arrives in the same turn of the loop goes into one transaction.
+            self._idle.clear()
+            self._loop.call_soon(self._write)
         return future
-
-    def _hand_over(self) -> None:
-        if self._gathered:
-            gathered, self._gathered = self._gathered, []
-            self._queue.put(gathered)
 
     async def close(self) -> None:
         """Carry out what is queued, then stop the thread."""
         if not self._closed:
             self._closed = True
-            self._hand_over()
-            self._queue.put(None)
+            await self._idle.wait()
+            self._jobs.put(None)
             await asyncio.to_thread(self._thread.join)
-            # The last results were handed to the loop before the thread ended: let them arrive.
-            await asyncio.sleep(0)
+
+    def _write(self) -> None:
+        """Start the next group, in the loop; nothing else is under way."""
+        group = [self._waiting.popleft() for _ in range(min(self._group, len(self._waiting)))]
+        if not group:
+            self._idle.set()
+            return
+        job: Callable[[], list[_Outcome]] = partial(self._carry_out, group)
+        if all(self._is_short(item) for _, item in group):
+            results = self._written([item for _, item in group])
+            if results is not None:
+                job = partial(self._commit, group, results)
+        self._jobs.put(job)
+
+    def _written(self, items: Sequence[Any]) -> Sequence[Any] | None:
+        """Results of the items, written but not committed; None, with nothing written, when that takes the long way."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error:
+            return None  # another process writes, or worse: the thread waits for it, or says so
+        try:
+            return self._apply(self._connection, items)
+        except Exception:
+            self._roll_back()
+            return None  # one item is at fault; the thread finds out which
 
     def _run(self) -> None:
-        waiting: list[_Item] = []
-        last = False
-        while not last or waiting:
-            if not waiting:
-                arrived = self._queue.get()
-                if arrived is None:
-                    last = True
-                    continue
-                waiting = arrived
-            for _ in range(self._queue.qsize()):
-                arrived = self._queue.get()
-                if arrived is None:
-                    last = True
-                else:
-                    waiting.extend(arrived)
-            group, waiting = waiting[: self._group], waiting[self._group :]
-            outcomes = self._carry_out(group)
-            # When the loop is closed nobody waits for the answers any more; what is queued is carried out all the same.
+        while (job := self._jobs.get()) is not None:
+            outcomes = job()
+            # When the loop is closed nobody waits for the answers any more.
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(_deliver, outcomes)
+                self._loop.call_soon_threadsafe(self._done, outcomes)
+
+    def _done(self, outcomes: list[_Outcome]) -> None:
+        _deliver(outcomes)
+        self._write()
+
+    def _commit(self, group: list[_Item], results: Sequence[Any]) -> list[_Outcome]:
+        """On the thread: make durable what was written."""
+        try:
+            self._connection.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            return [(future, None, _unavailable(error)) for future, _ in group]
+        return [(future, result, None) for (future, _), result in zip(group, results, strict=True)]
 
     def _carry_out(self, group: list[_Item]) -> list[_Outcome]:
+        """On the thread: wait for the lock, write, commit; item by item when one of them is at fault."""
         try:
             results = self._transact([item for _, item in group])
         except Exception as error:
@@ -100,16 +140,29 @@ class GroupWriter:
         return [(future, result, None) for (future, _), result in zip(group, results, strict=True)]
 
     def _transact(self, items: Sequence[Any]) -> Sequence[Any]:
-        execute = self._connection.execute
-        execute("BEGIN IMMEDIATE")
+        self._begin()
         try:
             results = self._apply(self._connection, items)
-            execute("COMMIT")
+            self._connection.execute("COMMIT")
         except BaseException:
-            if self._connection.in_transaction:
-                execute("ROLLBACK")
+            self._roll_back()
             raise
         return results
+
+    def _begin(self) -> None:
+        deadline = time.monotonic() + LOCK_WAIT
+        while True:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(LOCK_RETRY)
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
 
 def is_outage(error: Exception) -> bool:
