@@ -11,6 +11,7 @@ from heapq import heappop, heappush
 import msgspec
 
 from authwright.clock import Clock, utcnow
+from authwright.crypto.handles import random_id
 from authwright.records import (
     Account,
     Client,
@@ -51,6 +52,8 @@ class MemoryOnce:
     """An `OnceStore`."""
 
     def __init__(self, clock: Clock = utcnow) -> None:
+        self.epoch = random_id()
+        """Another one for each memory: what an earlier one held is forgotten."""
         self._clock = clock
         self._claims: dict[str, datetime] = {}
         self._expiries = _Expiries()

@@ -154,43 +154,37 @@ class PostgresDatabase:
         self._statement_cache_size = int(options.get("statement_cache_size", "100"))
         self._clock = clock
         self._connections: Connections | None = None
-        self._stores: Stores | None = None
         self._opening = asyncio.Lock()
+        self.stores = Stores(
+            tickets=PostgresTickets(self._run, clock),
+            once=PostgresOnce(self._run, clock),
+            limits=PostgresLimits(self._run),
+            clients=PostgresClients(self._run),
+            accounts=PostgresAccounts(self._run),
+            consents=PostgresConsents(self._run),
+            sessions=PostgresSessions(self._run),
+            keys=PostgresKeys(self._run),
+            relying_party_sessions=PostgresRelyingPartySessions(self._run),
+        )
+        """Their verbs raise StoreUnavailable before `open` and after `close`."""
 
-    @property
-    def stores(self) -> Stores:
-        """Raises StoreUnavailable before `open` and after `close`."""
-        if self._stores is None:
+    async def _run(self, work: Callable[[Connection], Awaitable[T]], *, repeatable: bool = True) -> T:
+        if self._connections is None:
             raise StoreUnavailable("the database is not open")
-        return self._stores
+        return await self._connections.run(work, repeatable=repeatable)
 
     async def open(self) -> None:
         """Bring the schema up to date and be ready. Does nothing when it is open."""
         async with self._opening:
-            if self._stores is None:
+            if self._connections is None:
                 await self.migrate()
-                self._start()
-
-    def _start(self) -> None:
-        connections = self._connections = self._new_connections()
-        self._stores = Stores(
-            tickets=PostgresTickets(connections.run, self._clock),
-            once=PostgresOnce(connections.run, self._clock),
-            limits=PostgresLimits(connections.run),
-            clients=PostgresClients(connections.run),
-            accounts=PostgresAccounts(connections.run),
-            consents=PostgresConsents(connections.run),
-            sessions=PostgresSessions(connections.run),
-            keys=PostgresKeys(connections.run),
-            relying_party_sessions=PostgresRelyingPartySessions(connections.run),
-        )
+                self._connections = self._new_connections()
 
     async def close(self) -> None:
         """Close the connections. Does nothing when it is closed."""
-        self._stores = None
-        if self._connections is not None:
-            await self._connections.close()
-            self._connections = None
+        connections, self._connections = self._connections, None
+        if connections is not None:
+            await connections.close()
 
     async def __aenter__(self) -> "PostgresDatabase":
         await self.open()

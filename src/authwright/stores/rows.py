@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from authwright.records import Account, Client, Consent, RelyingPartySession, Session, SigningKeyRecord
-from authwright.ticket import CodeBinding
+from authwright.ticket import Binding
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -33,14 +33,15 @@ def moment_or_none(value: int | None) -> datetime | None:
 
 
 _binding_encoder = msgspec.json.Encoder()
-_binding_decoder = msgspec.json.Decoder(CodeBinding)
+_binding_decoder = msgspec.json.Decoder(Binding)
 
 
-def encode_binding(binding: CodeBinding | None) -> str | None:
+def encode_binding(binding: Binding | None) -> str | None:
     return None if binding is None else _binding_encoder.encode(binding).decode()
 
 
-def decode_binding(text: str | None) -> CodeBinding | None:
+def decode_binding(text: str | None) -> Binding | None:
+    """The reverse of `encode_binding`."""
     return None if text is None else _binding_decoder.decode(text)
 
 

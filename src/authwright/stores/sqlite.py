@@ -56,22 +56,27 @@ class SqliteDatabase:
     def __init__(self, path: str | Path, clock: Clock = utcnow) -> None:
         self._path = Path(path)
         self._clock = clock
-        self._stores: Stores | None = None
         self._opening = asyncio.Lock()
-        self._writer: GroupWriter | None = None
         self._connections: list[sqlite3.Connection] = []
-
-    @property
-    def stores(self) -> Stores:
-        """Raises StoreUnavailable before `open` and after `close`."""
-        if self._stores is None:
-            raise StoreUnavailable("the database is not open")
-        return self._stores
+        self._reader = reader = Reader()
+        self._writer = writer = GroupWriter(_apply, _is_commit)
+        self.stores = Stores(
+            tickets=SqliteTickets(reader, writer, clock),
+            once=SqliteOnce(writer, clock),
+            limits=SqliteLimits(writer),
+            clients=SqliteClients(reader, writer),
+            accounts=SqliteAccounts(reader, writer),
+            consents=SqliteConsents(reader, writer),
+            sessions=SqliteSessions(reader, writer),
+            keys=SqliteKeys(reader, writer),
+            relying_party_sessions=SqliteRelyingPartySessions(reader, writer),
+        )
+        """Their verbs raise StoreUnavailable before `open` and after `close`."""
 
     async def open(self) -> None:
         """Create the file (mode 0600) and bring its schema up to date. Does nothing when it is open."""
         async with self._opening:
-            if self._stores is None:
+            if not self._connections:
                 await self.migrate()
                 await self._start()
 
@@ -83,29 +88,17 @@ class SqliteDatabase:
         self._connections = [write, read]
         # The writer waits for locks by itself, on its thread, so that the loop never does.
         write.execute("PRAGMA busy_timeout = 0")
-        writer, reader = GroupWriter(write, _apply, _is_commit), Reader(read)
-        self._writer = writer
-        self._stores = Stores(
-            tickets=SqliteTickets(reader, writer, self._clock),
-            once=SqliteOnce(writer, self._clock),
-            limits=SqliteLimits(writer),
-            clients=SqliteClients(reader, writer),
-            accounts=SqliteAccounts(reader, writer),
-            consents=SqliteConsents(reader, writer),
-            sessions=SqliteSessions(reader, writer),
-            keys=SqliteKeys(reader, writer),
-            relying_party_sessions=SqliteRelyingPartySessions(reader, writer),
-        )
+        self._writer.start(write)
+        self._reader.start(read)
 
     async def close(self) -> None:
         """Finish what was handed to the writer, then close. Does nothing when it is closed."""
-        self._stores = None
-        if self._writer is not None:
+        connections, self._connections = self._connections, []
+        if connections:
             await self._writer.close()
-            self._writer = None
-        for connection in self._connections:
-            connection.close()
-        self._connections = []
+            self._reader.stop()
+            for connection in connections:
+                connection.close()
 
     async def __aenter__(self) -> "SqliteDatabase":
         await self.open()

@@ -10,10 +10,20 @@ from authwright.stores.protocols import StoreUnavailable
 class Reader:
     """A read-only connection. Every statement is a snapshot of its own, so it sees all that was committed."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self) -> None:
+        self._connection: sqlite3.Connection | None = None
+
+    def start(self, connection: sqlite3.Connection) -> None:
+        """Read from this connection from now on."""
         self._connection = connection
 
+    def stop(self) -> None:
+        """Refuse to read from now on."""
+        self._connection = None
+
     def one(self, sql: str, values: Sequence[Any]) -> tuple[Any, ...] | None:
+        if self._connection is None:
+            raise StoreUnavailable("the database is not open")
         try:
             row: tuple[Any, ...] | None = self._connection.execute(sql, values).fetchone()
         except sqlite3.DatabaseError as error:
@@ -21,6 +31,8 @@ class Reader:
         return row
 
     def all(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        if self._connection is None:
+            raise StoreUnavailable("the database is not open")
         try:
             return self._connection.execute(sql, values).fetchall()
         except sqlite3.DatabaseError as error:

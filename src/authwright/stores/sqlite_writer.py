@@ -32,38 +32,35 @@ _Outcome: TypeAlias = tuple[asyncio.Future[Any], Any, BaseException | None]
 
 
 class GroupWriter:
-    """Gathers what waits, writes it in the event loop, and waits for the disk on a thread. Made and used on one loop.
+    """Gathers what waits, writes it in the event loop, and waits for the disk on a thread. Started and used on one loop.
 
     Writing rows takes microseconds; it is the disk that takes long, and a lock that another process holds. Handing each
     row to a thread would cost more than writing it, since both threads want the interpreter.
     """
 
-    def __init__(
-        self,
-        connection: sqlite3.Connection,
-        apply: Apply,
-        is_short: Callable[[Any], bool],
-        *,
-        group: int = 64,
-    ) -> None:
-        """`connection` does not wait for locks by itself; `is_short` tells whether an item may be written in the loop."""
-        self._connection = connection
+    def __init__(self, apply: Apply, is_short: Callable[[Any], bool], *, group: int = 64) -> None:
+        """`is_short` tells whether an item may be written in the loop."""
         self._apply = apply
         self._is_short = is_short
         self._group = group
-        self._loop = asyncio.get_running_loop()
         self._waiting: deque[_Item] = deque()
         self._idle = asyncio.Event()
         self._idle.set()
         self._jobs: SimpleQueue[Callable[[], list[_Outcome]] | None] = SimpleQueue()
-        self._closed = False
+        self._started = False
+
+    def start(self, connection: sqlite3.Connection) -> None:
+        """Write on this connection, which does not wait for locks by itself, from now on and from this event loop."""
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
         self._thread = threading.Thread(target=self._run, name="authwright-sqlite-writer", daemon=True)
         self._thread.start()
+        self._started = True
 
     def submit(self, item: Any) -> asyncio.Future[Any]:
         """Queue one item. It is carried out while the loop runs, whatever becomes of the future."""
-        if self._closed:
-            raise StoreUnavailable("the database is closed")
+        if not self._started:
+            raise StoreUnavailable("the database is not open")
         future = self._loop.create_future()
         self._waiting.append((future, item))
         if self._idle.is_set():
@@ -74,8 +71,8 @@ class GroupWriter:
 
     async def close(self) -> None:
         """Carry out what is queued, then stop the thread."""
-        if not self._closed:
-            self._closed = True
+        if self._started:
+            self._started = False
             await self._idle.wait()
             self._jobs.put(None)
             await asyncio.to_thread(self._thread.join)
