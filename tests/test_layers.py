@@ -19,6 +19,7 @@ RANKS = (
     ("provider", "relying_party", "resource_server"),
     ("consent_services", "html_pages"),
     ("asgi", "http_client"),
+    ("registrations",),
     ("standard", "standard_rp"),
     ("server",),
     ("demo", "testing"),

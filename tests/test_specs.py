@@ -20,6 +20,7 @@ ROOMS = ("protocol",)
 
 # The short names that comments use, and the name that stands in the table.
 DOCUMENTS = {
+    "CIBA Core": "CIBA Core",
     "Core": "OpenID Connect Core",
     "Discovery": "OpenID Connect Discovery",
     "RP-Initiated Logout": "OpenID Connect RP-Initiated Logout",

@@ -11,12 +11,13 @@ if TYPE_CHECKING:
     from authwright.protocol.errors import Refused
     from authwright.protocol.http import PASS, Fetch, HttpRequest, HttpResponse
     from authwright.provider.events import ProviderEvents
-    from authwright.provider.settings import Resource
+    from authwright.provider.settings import Resource, TrustedIssuer
+    from authwright.registrations import client, user
     from authwright.relying_party.errors import Denied, LoginRequired
     from authwright.relying_party.user import User
     from authwright.resource_server.access_token import AccessToken
     from authwright.resource_server.refusals import BearerRefused
-    from authwright.standard import client, standard_provider, user
+    from authwright.standard import standard_provider
     from authwright.standard_rp import RelyingParty, ResourceServer
     from authwright.stores.memory import memory_stores
 
@@ -35,12 +36,13 @@ _HOMES = {
     "Refused": "authwright.protocol.errors",
     "RelyingParty": "authwright.standard_rp",
     "Resource": "authwright.provider.settings",
+    "TrustedIssuer": "authwright.provider.settings",
     "ResourceServer": "authwright.standard_rp",
     "RootKeys": "authwright.crypto.seal",
-    "client": "authwright.standard",
+    "client": "authwright.registrations",
     "memory_stores": "authwright.stores.memory",
     "standard_provider": "authwright.standard",
-    "user": "authwright.standard",
+    "user": "authwright.registrations",
 }
 
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "Resource",
     "ResourceServer",
     "RootKeys",
+    "TrustedIssuer",
     "User",
     "client",
     "memory_stores",

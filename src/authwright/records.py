@@ -17,6 +17,8 @@ class ClientSecret(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     """Hex of a keyed digest for a secret that a machine made, or an Argon2id PHC string for an imported one."""
     created_at: datetime
     expires_at: datetime | None = None
+    sealed: str = ""
+    """The secret itself, encrypted under the key-encryption key; only for client_secret_jwt, which needs it back."""
 
     def __repr__(self) -> str:
         return "ClientSecret(…)"
@@ -40,6 +42,17 @@ class Client(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     grant_types: frozenset[str] = frozenset({"authorization_code"})
     response_types: frozenset[str] = frozenset({"code"})
     token_endpoint_auth_method: str = "client_secret_basic"
+    token_endpoint_auth_signing_alg: str = ""
+    """The one algorithm its assertions may have; empty = any of ours that its profile allows."""
+    jwks: Mapping[str, Json] = {}
+    """Its public keys (and certificates, in `x5c`), or `jwks_uri` where they are."""
+    jwks_uri: str = ""
+    tls_client_auth_subject_dn: str = ""
+    """RFC 8705 §2.1.2: exactly one of these five names the certificate of tls_client_auth; this one as in RFC 4514."""
+    tls_client_auth_san_dns: str = ""
+    tls_client_auth_san_uri: str = ""
+    tls_client_auth_san_ip: str = ""
+    tls_client_auth_san_email: str = ""
     scopes: tuple[str, ...] = ("openid",)
     """All it may ever be granted, in registration order."""
     require_pkce: bool = True
@@ -54,8 +67,25 @@ class Client(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """"jwt" or "opaque"."""
     id_token_signed_response_alg: str = ""
     """Empty = the issuer's first algorithm."""
+    introspection_signed_response_alg: str = ""
+    """RFC 9701 §6; empty = the issuer's first algorithm."""
+    dpop_bound_access_tokens: bool = False
+    """RFC 9449 §5.2: every token request must prove a key."""
+    tls_client_certificate_bound_access_tokens: bool = False
+    """RFC 8705 §3.4: its tokens are bound to the certificate it shows."""
+    backchannel_token_delivery_mode: str = "poll"
+    """CIBA Core 1.0 §4: "poll", "ping" or "push"."""
+    backchannel_client_notification_endpoint: str = ""
+    """Where ping and push go; https."""
     lifetimes: Mapping[TokenKind, timedelta] = {}
     """Overrides of the issuer's lifetimes."""
+    refresh_absolute_lifetime: timedelta | None = None
+    """How long a family of refresh tokens lives from its first on, however often it is used. None = the issuer's."""
+    refresh_claims: str = "frozen"
+    """The claims in tokens made by a refresh: "frozen", as at sign-in; "refreshed", where the account has them now;
+    "re_evaluated", none but what events put there anew, and scopes the client has lost are left out."""
+    token_response_type: bool = False
+    """Whether `response_type` at the token endpoint says which tokens it wants."""
     logo_uri: str = ""
     client_uri: str = ""
     policy_uri: str = ""

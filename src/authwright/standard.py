@@ -3,127 +3,97 @@
 `standard_provider(...)` is what an application calls; everything it chooses can be handed over instead.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from authwright.asgi.served_provider import ServedProvider
 from authwright.clock import Clock, utcnow
+from authwright.crypto.dpop_nonces import DpopNonces
 from authwright.crypto.handles import Handles
 from authwright.crypto.passwords import Passwords
 from authwright.crypto.seal import RootKeys, Seal
-from authwright.protocol.client_credentials import CLIENT_SECRET_BASIC, NONE
-from authwright.protocol.http import Json
+from authwright.protocol.device import DEVICE_CODE
+from authwright.protocol.errors import ServerError
+from authwright.protocol.http import Fetch, HttpRequest, HttpResponse
 from authwright.protocol.metadata import OAUTH_AUTHORIZATION_SERVER, OPENID_CONFIGURATION, oauth_metadata_url
-from authwright.protocol.redirect_uri import check_registrable
-from authwright.protocol.scopes import parse_scope
+from authwright.protocol.token import AUTHORIZATION_CODE, JWT_BEARER, PASSWORD
 from authwright.provider.accounts import Accounts, StoredAccounts
 from authwright.provider.audit import Audit, AuditSink
+from authwright.provider.backchannel import Approver, Backchannel
+from authwright.provider.backchannel_authentication import BackchannelAuthenticationEndpoint
+from authwright.provider.backchannel_delivery import BackchannelDelivery
+from authwright.provider.backchannel_requests import BackchannelRequests
 from authwright.provider.browser_routes import browser_routes
-from authwright.provider.client_authentication import ClientAuthenticator
-from authwright.provider.clients import ClientRegistration, Clients
+from authwright.provider.client_assertions import ClientAssertions
+from authwright.provider.client_authentication import METHODS, METHODS_BEHIND_A_PROXY, ClientAuthenticator
+from authwright.provider.client_certificates import ClientCertificates, mixes_methods, warn_of_mixed_methods
+from authwright.provider.client_keys import ClientKeys
+from authwright.provider.clients import SECRET_SEAL, ClientRegistration, Clients
+from authwright.provider.device_authorization import DeviceAuthorizationEndpoint
+from authwright.provider.device_codes import DeviceCodes
 from authwright.provider.discovery import ConfigurationEndpoint, CryptographyEndpoint, Wiring, derive_metadata
 from authwright.provider.events import ProviderEvents
 from authwright.provider.grants.authorization_code import AuthorizationCodeGrant
 from authwright.provider.grants.base import AnyGrant
+from authwright.provider.grants.ciba import CibaGrant
 from authwright.provider.grants.client_credentials import ClientCredentialsGrant
+from authwright.provider.grants.device_code import DeviceCodeGrant
+from authwright.provider.grants.jwt_bearer import JwtBearerGrant, uses_jwt_bearer
+from authwright.provider.grants.password import PasswordGrant, uses_password_grant, warn_of_password_grant
 from authwright.provider.grants.refresh_token import RefreshTokenGrant
+from authwright.provider.id_token_hint import IdTokenHints
 from authwright.provider.introspection import IntrospectionEndpoint
 from authwright.provider.limits import Limits
 from authwright.provider.minting import Minting
 from authwright.provider.pages import Pages
 from authwright.provider.provider import Endpoint
 from authwright.provider.revocation import RevocationEndpoint
-from authwright.provider.settings import Resource, Settings
+from authwright.provider.sender_constraint import SenderConstraint
+from authwright.provider.settings import Resource, Settings, TrustedIssuer
 from authwright.provider.signing import Signing
 from authwright.provider.token_endpoint import TokenEndpoint
 from authwright.provider.token_response import DefaultTokenResponseGenerator, TokenResponseGenerator
 from authwright.provider.userinfo import UserInfoEndpoint
-from authwright.records import Account, Client
-from authwright.stores.protocols import AccountStore, Stores
+from authwright.records import Client
+from authwright.registrations import UserRegistration, write_users
+from authwright.remote.dpop import DpopProofs
+from authwright.stores.memory import MemoryOnce
+from authwright.stores.protocols import Stores
 from authwright.ticket import TokenKind
-
-
-def client(
-    client_id: str,
-    client_secret: str | None = None,
-    *,
-    redirect_uris: Iterable[str] = (),
-    scope: str = "openid",
-    **metadata: Any,
-) -> ClientRegistration:
-    """A client in RFC 7591 names. Without a secret it is public; `metadata` are further members of `records.Client`.
-
-    Raises ValueError or a redirect URI error for what no client may have.
-    """
-    native = metadata.get("application_type") == "native"
-    method = metadata.pop("token_endpoint_auth_method", CLIENT_SECRET_BASIC if client_secret else NONE)
-    grant_types = frozenset(metadata.pop("grant_types", ("authorization_code", "refresh_token")))
-    return ClientRegistration(
-        client=Client(
-            client_id=client_id,
-            redirect_uris=tuple(check_registrable(uri, native=native) for uri in redirect_uris),
-            post_logout_redirect_uris=tuple(metadata.pop("post_logout_redirect_uris", ())),
-            scopes=parse_scope(scope) if scope else (),
-            grant_types=grant_types,
-            token_endpoint_auth_method=method,
-            **metadata,
-        ),
-        secrets=(client_secret,) if client_secret else (),
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class UserRegistration:
-    """A user as an operator or an application writes one down: with the password still in clear."""
-
-    account: Account
-    password: str | None = None
-
-    def __repr__(self) -> str:
-        return f"UserRegistration({self.account!r})"
-
-
-def user(
-    username: str,
-    password: str | None = None,
-    *,
-    sub: str | None = None,
-    password_hash: str = "",
-    **claims: Json,
-) -> UserRegistration:
-    """A user with the given claims. Without `sub`, the subject is made from the username, and stays the same."""
-    account = Account(
-        subject=sub or f"u-{username}", username=username, password_hash=password_hash, claims=claims
-    )
-    return UserRegistration(account, password)
-
-
-async def write_users(users: Sequence[UserRegistration], store: AccountStore, passwords: Passwords) -> None:
-    """Put users into the store; one that is there already with the same password keeps its hash."""
-    for registration in users:
-        account = registration.account
-        known = await store.get(account.subject)
-        password_hash = account.password_hash
-        if registration.password is not None:
-            if known is not None and await passwords.verify(registration.password, known.password_hash):
-                password_hash = known.password_hash
-            else:
-                password_hash = await passwords.hash(registration.password)
-        await store.put(
-            Account(
-                subject=account.subject,
-                username=account.username,
-                password_hash=password_hash,
-                claims=account.claims,
-                enabled=account.enabled,
-            )
-        )
 
 
 async def _nothing() -> None:
     """Stores that need no opening."""
+
+
+def outbound(
+    issuer: str, *, allow: Sequence[str] = (), ca_file: str = ""
+) -> tuple[Fetch, Callable[[], Awaitable[None]]]:
+    """A guarded Fetch, made when somebody is first called, since most providers call nobody; and what closes it.
+
+    `allow` and `ca_file` as for `GuardedClient`. An http issuer on loopback may call loopback.
+    """
+    local = issuer.startswith("http://")
+    made: list[Any] = []
+
+    async def fetch(request: HttpRequest) -> HttpResponse:
+        if not made:
+            try:
+                from authwright.http_client import GuardedClient
+            except ModuleNotFoundError as missing:
+                raise ServerError(
+                    detail=f"outbound: {missing.name} is not installed; install authwright[client]"
+                ) from None
+            made.append(GuardedClient(allow=allow, ca_file=ca_file, allow_loopback_http=local))
+        answer: HttpResponse = await made[0](request)
+        return answer
+
+    async def close() -> None:
+        while made:
+            await made.pop().close()
+
+    return fetch, close
 
 
 def _default_pages(settings: Settings) -> Pages:
@@ -137,6 +107,40 @@ def _default_pages(settings: Settings) -> Pages:
     return HtmlPages(name=settings.origin.partition("://")[2])
 
 
+def _listed(
+    grants: Sequence[AnyGrant], clients: Sequence[Client], trusted_issuers: Sequence[TrustedIssuer]
+) -> tuple[str, ...]:
+    """The grants discovery names: those that are wired, but for two that work only when they are configured."""
+    hidden = {
+        *(() if any(map(uses_password_grant, clients)) else (PASSWORD,)),
+        *(() if uses_jwt_bearer(clients, trusted_issuers) else (JWT_BEARER,)),
+    }
+    return tuple(dict.fromkeys(grant.grant_type for grant in grants if grant.grant_type not in hidden))
+
+
+BROWSER_ENDPOINTS: Mapping[str, str] = {
+    "authorization_endpoint": "/authorize",
+    "end_session_endpoint": "/end_session",
+}
+BROWSER_GRANTS = frozenset({AUTHORIZATION_CODE, DEVICE_CODE})
+"""The grants that somebody must sign in for at a page."""
+
+
+def _generator(
+    chosen: Callable[[TokenResponseGenerator], TokenResponseGenerator]
+    | type[DefaultTokenResponseGenerator]
+    | None,
+    minting: Minting,
+) -> TokenResponseGenerator:
+    """The default generator, a subclass of it, or what wraps it."""
+    subclass: Any = chosen
+    if isinstance(subclass, type) and issubclass(subclass, DefaultTokenResponseGenerator):
+        return subclass(minting=minting)
+    generator = DefaultTokenResponseGenerator(minting=minting)
+    wrapping: Callable[[TokenResponseGenerator], TokenResponseGenerator] | None = subclass
+    return wrapping(generator) if wrapping is not None else generator
+
+
 def standard_provider(
     *,
     issuer: str,
@@ -148,15 +152,24 @@ def standard_provider(
     resources: Sequence[Resource] = (),
     algorithms: Sequence[str] = ("ES256", "RS256"),
     lifetimes: Mapping[TokenKind, timedelta] | None = None,
+    sliding_refresh: bool = True,
+    refresh_absolute_lifetime: timedelta | None = None,
+    authorization_endpoint: bool = True,
+    trusted_issuers: Sequence[TrustedIssuer] = (),
     extra_grants: Sequence[AnyGrant] = (),
     events: ProviderEvents | None = None,
-    token_response: Callable[[TokenResponseGenerator], TokenResponseGenerator] | None = None,
+    token_response: Callable[[TokenResponseGenerator], TokenResponseGenerator]
+    | type[DefaultTokenResponseGenerator]
+    | None = None,
     pages: Pages | None = None,
     audit: AuditSink | None = None,
+    ciba: Approver | None = None,
     tenant: str = "main",
     profile: str = "oidc",
+    dpop_nonce: bool = False,
     trusted_proxies: Sequence[str] = (),
     client_certificate_header: str = "client-cert",
+    fetch: Fetch | None = None,
     opened: Callable[[], Awaitable[None]] = _nothing,
     closed: Callable[[], Awaitable[None]] = _nothing,
     passwords: Passwords | None = None,
@@ -165,8 +178,12 @@ def standard_provider(
     """A provider from its parts.
 
     `keys` protects signing keys, cookies and handles; keep it out of the store. `clients` and `users` are this
-    application's own, beside those in the store. `token_response` is given the default generator and returns the one
-    to use, which may wrap it. `opened` and `closed` open and close what `stores` are made of. Raises ValueError, in
+    application's own, beside those in the store. `dpop_nonce`: DPoP proofs must carry a nonce of ours (RFC 9449 §8).
+    `authorization_endpoint=False` leaves out all that a browser visits,
+    and the grants that need it. `token_response` is a subclass of the default generator,
+    or is given the default one and returns the one to use, which may wrap it. `ciba` is told of each backchannel request, so that it can bring it before its user, and
+    answers later by `provider.ciba.approve(request.id)` or `deny`. `fetch` calls other servers, for their keys; without one it is a guarded client, made
+    when it is first needed (extra `client`). `opened` and `closed` open and close what `stores` are made of. Raises ValueError, in
     words for an operator, when something does not fit together.
     """
     settings = Settings(
@@ -176,42 +193,79 @@ def standard_provider(
         algorithms=tuple(algorithms),
         lifetimes=dict(lifetimes or {}),
         resources=tuple(resources),
+        dpop_nonce=dpop_nonce,
+        sliding_refresh=sliding_refresh,
+        refresh_absolute_lifetime=refresh_absolute_lifetime,
     )
     events = events or ProviderEvents()
     watcher = Audit(audit)
     passwords = passwords or Passwords()
     handles = Handles(keys.derive("handles"))
     signing = Signing(stores.keys, Seal(keys, "signing-key"), algorithms=settings.algorithms, clock=clock)
+    secret_seal = Seal(keys, SECRET_SEAL)
     registered = Clients(
-        stores.clients, configured=[item.digested(handles, clock) for item in clients], clock=clock
+        stores.clients,
+        configured=[item.digested(handles, clock, seal=secret_seal) for item in clients],
+        clock=clock,
     )
     known = accounts or StoredAccounts(stores.accounts, passwords)
     limits = Limits(store=stores.limits)
-    minting = Minting(settings=settings, handles=handles, signing=signing)
+    minting = Minting(settings=settings, handles=handles, signing=signing, events=events)
+    fetch, hang_up = (fetch, _nothing) if fetch is not None else outbound(issuer)
+    client_keys = ClientKeys(fetch, clock=clock)
     authenticator = ClientAuthenticator(
-        clients=registered, handles=handles, passwords=passwords, limits=limits
+        clients=registered,
+        handles=handles,
+        passwords=passwords,
+        limits=limits,
+        assertions=ClientAssertions(settings=settings, keys=client_keys, seal=secret_seal),
+        certificates=ClientCertificates(client_keys),
+        once=stores.once,
     )
     grants: list[AnyGrant] = [
-        AuthorizationCodeGrant(tickets=stores.tickets, handles=handles, accounts=known),
+        AuthorizationCodeGrant(tickets=stores.tickets, handles=handles, accounts=known, events=events),
         RefreshTokenGrant(
-            settings=settings, tickets=stores.tickets, once=stores.once, handles=handles, accounts=known
+            settings=settings,
+            tickets=stores.tickets,
+            once=stores.once,
+            handles=handles,
+            accounts=known,
+            events=events,
         ),
         ClientCredentialsGrant(settings),
+        JwtBearerGrant(settings=settings, keys=client_keys, accounts=known, trusted_issuers=trusted_issuers),
+        PasswordGrant(settings=settings, accounts=known, limits=limits, audit=watcher),
+        DeviceCodeGrant(tickets=stores.tickets, handles=handles, accounts=known),
+        CibaGrant(tickets=stores.tickets, handles=handles, accounts=known),
         *extra_grants,
     ]
-    generator: TokenResponseGenerator = DefaultTokenResponseGenerator(minting=minting)
+    if not authorization_endpoint:
+        grants = [grant for grant in grants if grant.grant_type not in BROWSER_GRANTS]
+    # A proof that a forgetful store may have seen must not be good again: it needs a nonce from after that.
+    epoch = stores.once.epoch if isinstance(stores.once, MemoryOnce) else ""
+    nonces = DpopNonces(keys.derive("dpop-nonce"), epoch) if dpop_nonce else None
+    proofs = DpopProofs(stores.once, nonces)
+    sender = SenderConstraint(settings=settings, proofs=proofs)
     token = TokenEndpoint(
         settings=settings,
         grants=grants,
         authenticator=authenticator,
-        generator=token_response(generator) if token_response is not None else generator,
+        sender=sender,
+        generator=_generator(token_response, minting),
         tickets=stores.tickets,
+        once=stores.once,
         events=events,
         audit=watcher,
         clock=clock,
     )
     userinfo = UserInfoEndpoint(
-        issuer=issuer, tickets=stores.tickets, handles=handles, accounts=known, events=events, clock=clock
+        issuer=issuer,
+        tickets=stores.tickets,
+        handles=handles,
+        accounts=known,
+        sender=sender,
+        events=events,
+        clock=clock,
     )
     introspection = IntrospectionEndpoint(
         settings=settings,
@@ -219,42 +273,81 @@ def standard_provider(
         tickets=stores.tickets,
         handles=handles,
         minting=minting,
+        signing=signing,
         events=events,
         clock=clock,
     )
     revocation = RevocationEndpoint(
-        authenticator=authenticator, tickets=stores.tickets, handles=handles, clock=clock
+        authenticator=authenticator, tickets=stores.tickets, handles=handles, events=events, clock=clock
     )
-    browser = browser_routes(
-        settings=settings,
-        stores=stores,
-        keys=keys,
-        handles=handles,
-        signing=signing,
-        minting=minting,
+    devices = DeviceCodes(tickets=stores.tickets, handles=handles, settings=settings)
+    device_authorization = DeviceAuthorizationEndpoint(
+        settings=settings, authenticator=authenticator, devices=devices, limits=limits, clock=clock
+    )
+    waiting = BackchannelRequests(
+        tickets=stores.tickets, handles=handles, settings=settings, seal=Seal(keys, "ciba")
+    )
+    backchannel = Backchannel(
+        requests=waiting,
+        delivery=BackchannelDelivery(
+            settings=settings, requests=waiting, tickets=stores.tickets, fetch=fetch, give=token.give
+        ),
         clients=registered,
-        accounts=known,
-        limits=limits,
-        pages=pages or _default_pages(settings),
-        events=events,
         audit=watcher,
         clock=clock,
     )
+    backchannel_authentication = BackchannelAuthenticationEndpoint(
+        settings=settings,
+        authenticator=authenticator,
+        accounts=known,
+        hints=IdTokenHints(signing, settings, events),
+        requests=waiting,
+        approvers=(ciba,) if ciba is not None else (),
+        clock=clock,
+    )
+    browser: Mapping[str, Endpoint] = {}
+    if authorization_endpoint:
+        browser = browser_routes(
+            settings=settings,
+            stores=stores,
+            keys=keys,
+            handles=handles,
+            signing=signing,
+            minting=minting,
+            clients=registered,
+            accounts=known,
+            limits=limits,
+            pages=pages or _default_pages(settings),
+            devices=devices,
+            backchannel=backchannel,
+            events=events,
+            audit=watcher,
+            clock=clock,
+        )
     # What clients find through discovery: the member that names it, its path, and what answers there.
     published: dict[str, tuple[str, Endpoint]] = {
         "token_endpoint": ("/token", token.handle),
         "userinfo_endpoint": ("/userinfo", userinfo.handle),
         "introspection_endpoint": ("/introspect", introspection.handle),
         "revocation_endpoint": ("/revoke", revocation.handle),
+        "device_authorization_endpoint": ("/device_authorization", device_authorization.handle),
+        "backchannel_authentication_endpoint": (
+            "/backchannel_authentication",
+            backchannel_authentication.handle,
+        ),
         "jwks_uri": ("/jwks", CryptographyEndpoint(signing, events).handle),
     }
+    if not authorization_endpoint:
+        del published["device_authorization_endpoint"]
     wiring = Wiring(
         endpoints={
-            "authorization_endpoint": "/authorize",
-            "end_session_endpoint": "/end_session",
+            **(BROWSER_ENDPOINTS if authorization_endpoint else {}),
             **{member: path for member, (path, _) in published.items()},
         },
-        grant_types=tuple(dict.fromkeys(grant.grant_type for grant in grants)),
+        auth_methods=METHODS_BEHIND_A_PROXY if trusted_proxies else METHODS,
+        grant_types=_listed(grants, [item.client for item in clients], trusted_issuers),
+        response_types=("code",) if authorization_endpoint else (),
+        client_certificates=bool(trusted_proxies),
     )
     configuration = ConfigurationEndpoint(derive_metadata(settings, wiring), events)
     base = settings.base_path
@@ -267,20 +360,32 @@ def standard_provider(
     }
 
     async def start() -> None:
+        if mixes_methods(item.client for item in clients):
+            warn_of_mixed_methods(issuer)
+        for item in clients:
+            if uses_password_grant(item.client):
+                warn_of_password_grant(issuer, item.client.client_id)
         await opened()
         await write_users(users, stores.accounts, passwords)
         await signing.ring()
+
+    async def close() -> None:
+        await hang_up()
+        await closed()
 
     async def maintain() -> None:
         await signing.maintain()
         await stores.tickets.purge(clock())
 
     return ServedProvider(
+        ciba=backchannel,
         settings=settings,
         routes=routes,
         opened=start,
-        closed=closed,
+        closed=close,
         maintain=maintain,
+        events=events,
+        dpop_nonce=(lambda: nonces.current(clock())) if nonces is not None else None,
         trusted_proxies=trusted_proxies,
         client_certificate_header=client_certificate_header,
     )

@@ -9,10 +9,11 @@ from urllib.parse import urlsplit
 
 from authwright.asgi.connection import Connection, framework_response, request_of
 from authwright.asgi.relying_party import OptionalUser, RelyingPartyMiddleware, RequiredUser, visitor_of
-from authwright.asgi.resource_server import RequiredToken, ResourceServerMiddleware
+from authwright.asgi.resource_server import ClientCertificates, RequiredToken, ResourceServerMiddleware
 from authwright.asgi.types import ASGIApp
 from authwright.clock import Clock, utcnow
-from authwright.crypto.handles import Handles
+from authwright.crypto.dpop_nonces import DpopNonces
+from authwright.crypto.handles import Handles, random_id
 from authwright.crypto.seal import KEY_SIZE, RootKeys, Seal
 from authwright.protocol.http import Fetch, HttpRequest, HttpResponse, Json, Pass
 from authwright.protocol.metadata import ProviderMetadata
@@ -30,11 +31,13 @@ from authwright.relying_party.events import RelyingPartyEvents
 from authwright.relying_party.party import RelyingParty as RelyingPartyCore
 from authwright.relying_party.sessions import SESSION_LIFETIME
 from authwright.relying_party.user import User
+from authwright.remote.dpop import DpopProofs
 from authwright.resource_server.access_token import AccessToken
 from authwright.resource_server.guard import ResourceServer as ResourceServerCore
+from authwright.resource_server.holder import DpopAcceptance
 from authwright.resource_server.introspection import Introspection
-from authwright.stores.memory import MemoryRelyingPartySessions
-from authwright.stores.protocols import RelyingPartySessionStore
+from authwright.stores.memory import MemoryOnce, MemoryRelyingPartySessions
+from authwright.stores.protocols import OnceStore, RelyingPartySessionStore
 
 _LOG = logging.getLogger("authwright.relying_party")
 
@@ -251,6 +254,11 @@ class ResourceServer:
 
     Any other ASGI application: `app = api.wrap(app)` and `await api.guard(request, {"read"})`. `client_id` and
     `client_secret` are for introspection, without which only JWTs are accepted.
+
+    With `base_url`, the public URL of the API, tokens bound to a DPoP key are taken, and with `dpop_required` no
+    others. Several processes need one `once` store between them; `dpop_nonce_keys`, the same in all of them, makes
+    clients put a nonce of ours into their proofs. `trusted_proxies` are the addresses that hand client certificates
+    on, for tokens that are bound to one.
     """
 
     def __init__(
@@ -267,8 +275,28 @@ class ResourceServer:
         outbound_allow: Sequence[str] = (),
         ca_file: str = "",
         metadata: ProviderMetadata | None = None,
+        base_url: str = "",
+        dpop_required: bool = False,
+        dpop_nonce_keys: RootKeys | None = None,
+        once: OnceStore | None = None,
+        trusted_proxies: Sequence[str] = (),
+        client_certificate_header: str = "Client-Cert",
         clock: Clock = utcnow,
     ) -> None:
+        if dpop_required and not base_url:
+            raise ValueError("dpop_required needs base_url, the public URL of the API")
+        dpop = None
+        if base_url:
+            parts = urlsplit(base_url)
+            nonces = None
+            if dpop_nonce_keys is not None:
+                nonces = DpopNonces(dpop_nonce_keys.derive("dpop-nonce"), "" if once else random_id())
+            dpop = DpopAcceptance(
+                origin=f"{parts.scheme}://{parts.netloc}",
+                proofs=DpopProofs(once or MemoryOnce(clock), nonces),
+                required=dpop_required,
+            )
+        self._certificates = ClientCertificates(trusted_proxies, client_certificate_header)
         if introspection is None and client_id is not None and client_secret is not None:
             introspection = Introspection(client_id, SecretBasic(client_secret))
         self._own_fetch: ClosableFetch | None = None
@@ -283,17 +311,20 @@ class ResourceServer:
             introspect_jwts=introspect_jwts,
             scopes=scopes,
             metadata=metadata,
+            dpop=dpop,
         )
-        self.token = RequiredToken(self.core)
+        self.token = RequiredToken(self.core, certificates=self._certificates)
         """Dependency: the access token of the request."""
 
     def require(self, *scopes: str) -> RequiredToken:
         """Dependency: the access token of the request, with these scopes."""
-        return RequiredToken(self.core, scopes)
+        return RequiredToken(self.core, scopes, self._certificates)
 
     async def guard(self, request: HttpRequest | Connection, scopes: Sequence[str] = ()) -> AccessToken:
         """The access token of a request. Raises BearerRefused."""
-        return await self.core.guard(request_of(request), scopes)
+        if not isinstance(request, HttpRequest):
+            request = self._certificates.request_of(request.scope)
+        return await self.core.guard(request, scopes)
 
     def middleware(self, app: ASGIApp) -> ASGIApp:
         """For `app.add_middleware(api.middleware)`: answers what the guard refuses."""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -26,6 +26,7 @@ class TokenKind(StrEnum):
     REFRESH_TOKEN = "refresh_token"
     ID_TOKEN = "id_token"
     DEVICE_CODE = "device_code"
+    USER_CODE = "user_code"
     AUTH_REQ_ID = "auth_req_id"
 
 
@@ -45,7 +46,14 @@ class Confirmation(msgspec.Struct, frozen=True, omit_defaults=True):
         return members
 
 
-class CodeBinding(msgspec.Struct, frozen=True, omit_defaults=True):
+class SingleUse(msgspec.Struct, frozen=True):
+    """What a request may use once: the key for `OnceStore.claim`, and until when it could come back."""
+
+    key: str
+    until: datetime
+
+
+class CodeBinding(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="of", tag="authorization_code"):
     """What a code may only be redeemed with, and how often that was tried in vain."""
 
     redirect_uri: str
@@ -56,6 +64,51 @@ class CodeBinding(msgspec.Struct, frozen=True, omit_defaults=True):
     """RFC 9449 §10: the key the token request must prove."""
     failures: int = 0
     """Failed redemptions by the code's own client; the tenth kills the code."""
+
+
+class Decision(StrEnum):
+    """What the person said to a request that a client polls for."""
+
+    PENDING = "pending"
+    APPROVED = "approved"
+    DENIED = "denied"
+
+
+class Polling(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far a request is that a client polls for (RFC 8628 §3.5, CIBA Core 1.0 §7.3)."""
+
+    decision: Decision = Decision.PENDING
+    interval: int = 5
+    """Seconds the client must wait between polls; each poll that comes too soon adds five."""
+    polled_at: datetime | None = None
+
+
+class DeviceBinding(msgspec.Struct, frozen=True, omit_defaults=True, tag_field="of", tag="device_code"):
+    """A device code: whether its user agreed, and how often its device asked."""
+
+    polling: Polling = Polling()
+    grant_id: str = ""
+    """The grant that the approval began. Its first ticket has a subject, which the device code's own has not."""
+
+
+class UserCodeBinding(msgspec.Struct, frozen=True, tag_field="of", tag="user_code"):
+    """A user code: the digest of the device code it stands for."""
+
+    device_code: str
+
+
+class BackchannelBinding(
+    msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, tag_field="of", tag="auth_req_id"
+):
+    """A backchannel authentication request (CIBA Core 1.0 §7): what the user said, and how the client hears of it."""
+
+    polling: Polling = Polling()
+    delivery: str = "poll"
+    """"poll", "ping" or "push"."""
+    binding_message: str = ""
+    acr_values: tuple[str, ...] = ()
+    sealed: str = ""
+    """For ping and push: the request's id and the client's notification token, encrypted, since both go out again."""
 
 
 class Ticket(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -100,10 +153,16 @@ class Ticket(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What this request spends; never stored."""
     rewrites: "StoredTicket | None" = None
     """What this request changes in place; never stored."""
+    single_use: SingleUse | None = None
+    """The assertion that this request uses up; never stored."""
 
     def __repr__(self) -> str:
         # Claims and properties are personal data; identifiers are enough to find the record.
         return f"Ticket(grant_id={self.grant_id!r}, client_id={self.client_id!r}, scopes={self.scopes!r})"
+
+
+Binding: TypeAlias = CodeBinding | DeviceBinding | UserCodeBinding | BackchannelBinding
+"""What is kept beside a ticket and says how it may be spent; which one, its kind says."""
 
 
 class StoredTicket(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -120,8 +179,8 @@ class StoredTicket(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     """Digest of the refresh token or code it was made from."""
     origin_grant: str = ""
     """The grant_type that made it."""
-    binding: CodeBinding | None = None
-    """Authorization codes only."""
+    binding: Binding | None = None
+    """Codes only; tokens have none."""
     version: int = 0
     """Goes up by one at each replace."""
     used_at: datetime | None = None
@@ -143,8 +202,8 @@ _decoder = msgspec.msgpack.Decoder(Ticket)
 
 def encode_ticket(ticket: Ticket) -> bytes:
     """The bytes a store keeps; what belongs to one request only is left out."""
-    if ticket.carry or ticket.redeems is not None or ticket.rewrites is not None:
-        ticket = msgspec.structs.replace(ticket, carry=NOTHING, redeems=None, rewrites=None)
+    if ticket.carry or ticket.redeems is not None or ticket.rewrites is not None or ticket.single_use is not None:
+        ticket = msgspec.structs.replace(ticket, carry=NOTHING, redeems=None, rewrites=None, single_use=None)
     return _encoder.encode(ticket)
 
 

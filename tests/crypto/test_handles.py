@@ -19,11 +19,11 @@ ALPHABET = string.ascii_letters + string.digits + "-_"
 
 
 def test_a_minted_value_has_its_prefix_and_fixed_length() -> None:
-    """Prefix, underscore, 43 characters for 32 bytes, and 4 of checksum."""
+    """Prefix, underscore, 10 of the time, 43 characters for 32 bytes, and 4 of checksum."""
     for purpose, prefix in PREFIXES.items():
         value, digest = HANDLES.mint(purpose)
         assert value.startswith(f"{prefix}_")
-        assert len(value) == len(prefix) + 1 + 47
+        assert len(value) == len(prefix) + 1 + 57
         assert set(value) <= set(ALPHABET)
         assert HANDLES.digests(purpose, value)[0] == digest
 
@@ -43,12 +43,35 @@ def test_a_purpose_without_a_short_prefix_has_its_name_as_one() -> None:
             HANDLES.mint(wrong)
 
 
+def test_digests_sort_by_time_of_minting() -> None:
+    """An index of them grows at its end; the time stands in value and digest alike."""
+    moments = [0.0, 1.0, 1.5, 1_800_000_000.0, 4_000_000_000.0]
+    minted = [Handles([NEW], seconds=lambda moment=moment: moment).mint("access_token") for moment in moments]  # type: ignore[misc]
+    assert [digest for _, digest in minted] == sorted(digest for _, digest in minted)
+    for value, digest in minted:
+        assert value.split("_")[1][:10] == digest[:10]
+        assert HANDLES.digests("access_token", value)[0] == digest
+
+
+def test_a_successor_is_the_same_for_the_same_stamp_and_unlike_any_other() -> None:
+    """What follows a value can be handed out twice, and cannot be told from it."""
+    value, _ = HANDLES.mint("refresh_token")
+    first, digest = HANDLES.successor("refresh_token", value)
+    assert HANDLES.successor("refresh_token", value, digest[:10]) == (first, digest)
+    assert HANDLES.digests("refresh_token", first)[0] == digest
+    other, _ = HANDLES.mint("refresh_token")
+    assert HANDLES.successor("refresh_token", other, digest[:10])[0] != first
+    assert Handles([OLD]).successor("refresh_token", value, digest[:10])[0] != first
+
+
 def test_the_digest_is_the_hmac_of_purpose_zero_value() -> None:
     """Fixed by what the stores hold: another form would orphan every token at rest."""
     value, digest = HANDLES.mint("session")
     message = b"session\0" + value.encode()
-    assert digest == hmac.new(NEW, message, hashlib.sha256).hexdigest()
-    assert HANDLES.digests("session", value) == (digest, hmac.new(OLD, message, hashlib.sha256).hexdigest())
+    stamp = value[3:13]
+    assert digest == stamp + hmac.new(NEW, message, hashlib.sha256).hexdigest()
+    old = stamp + hmac.new(OLD, message, hashlib.sha256).hexdigest()
+    assert HANDLES.digests("session", value) == (digest, old)
 
 
 def test_a_value_digested_under_the_old_pepper_is_found_after_rotation() -> None:
@@ -89,7 +112,7 @@ def test_sec_J13_a_truncated_or_extended_value_is_refused() -> None:
 def test_sec_J13_a_value_of_another_length_is_refused_with_a_right_checksum_too() -> None:
     """J13: exact length first. Anyone can compute the checksum, so it proves nothing."""
     value, _ = HANDLES.mint("access_token")
-    for body in (value[:-4], value[:-5], value[:-4] + "A", value, "at_" + "A" * 43 + "\n", "at_"):
+    for body in (value[:-4], value[:-5], value[:-4] + "A", value, "at_" + "A" * 53 + "\n", "at_"):
         assert (HANDLES.digests("access_token", body + _checksum(body)) == ()) is (body != value[:-4])
 
 

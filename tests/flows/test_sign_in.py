@@ -10,13 +10,14 @@ import pytest
 from authwright.asgi.served_provider import ServedProvider
 from authwright.crypto.seal import RootKeys
 from authwright.protocol.http import Fetch, HttpRequest, HttpResponse, Pass, html_response
+from authwright.registrations import client, user
 from authwright.relying_party.errors import SessionEnded
 from authwright.relying_party.sessions import SignedIn
 from authwright.remote.client_authentication import SecretBasic
 from authwright.resource_server.guard import ResourceServer
 from authwright.resource_server.introspection import Introspection
 from authwright.resource_server.refusals import BearerRefused
-from authwright.standard import client, standard_provider, user
+from authwright.standard import standard_provider
 from authwright.standard_rp import RelyingParty
 from authwright.stores.memory import memory_stores
 from authwright.testing.browser import Browser, Page

@@ -12,9 +12,10 @@ from fastapi.responses import HTMLResponse
 
 from authwright.asgi.types import ASGIApp, Receive, Scope, Send
 from authwright.crypto.seal import RootKeys
+from authwright.registrations import client, user
 from authwright.relying_party.return_to import local_path
 from authwright.relying_party.user import User
-from authwright.standard import client, standard_provider, user
+from authwright.standard import standard_provider
 from authwright.standard_rp import RelyingParty
 from authwright.stores.memory import memory_stores
 from tests.relying_party.test_return_to import BAD, GOOD, PIECES

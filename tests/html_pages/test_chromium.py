@@ -14,7 +14,8 @@ from authwright.crypto.seal import RootKeys
 from authwright.html_pages.pages import HtmlPages
 from authwright.protocol.params import Params, encode, parse_params
 from authwright.protocol.pkce import challenge_of
-from authwright.standard import client, standard_provider, user
+from authwright.registrations import client, user
+from authwright.standard import standard_provider
 from authwright.stores.memory import memory_stores
 from tests.html_pages.sample_pages import SAMPLES
 from tests.servers.process import find_free_port

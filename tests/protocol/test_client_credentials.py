@@ -1,6 +1,7 @@
 """What a client offers as proof of who it is (RFC 6749 §2.3, RFC 7617)."""
 
-from base64 import b64encode
+import json
+from base64 import b64encode, urlsafe_b64encode
 
 import pytest
 from hypothesis import given
@@ -9,9 +10,13 @@ from hypothesis import strategies as st
 from authwright.protocol.client_credentials import (
     CLIENT_SECRET_BASIC,
     CLIENT_SECRET_POST,
+    JWT_BEARER_ASSERTION,
     MAX_CREDENTIAL,
-    NONE,
     ClientCredentials,
+    OfferedAssertion,
+    OfferedIdentifier,
+    OfferedSecret,
+    assertion_parameters,
     basic_authorization,
     parse_client_credentials,
     post_parameters,
@@ -32,7 +37,7 @@ def _basic(raw: bytes) -> Headers:
 def test_what_basic_writes_is_what_basic_reads(client_id: str, secret: str) -> None:
     """RFC 6749 §2.3.1: colons, percent signs, plus signs and other alphabets come through."""
     headers = Headers.of({"Authorization": basic_authorization(client_id, secret)})
-    assert parse_client_credentials(headers, NO_PARAMS) == ClientCredentials(
+    assert parse_client_credentials(headers, NO_PARAMS) == OfferedSecret(
         client_id=client_id, method=CLIENT_SECRET_BASIC, secret=secret
     )
 
@@ -41,8 +46,12 @@ def test_what_basic_writes_is_what_basic_reads(client_id: str, secret: str) -> N
 def test_what_the_body_writes_is_what_the_body_reads(client_id: str, secret: str | None) -> None:
     """RFC 6749 §2.3.1; without a secret it is a public client's name."""
     offered = parse_client_credentials(NO_HEADERS, Params.of(post_parameters(client_id, secret)))
-    method = NONE if secret is None else CLIENT_SECRET_POST
-    assert offered == ClientCredentials(client_id=client_id, method=method, secret=secret)
+    expected: ClientCredentials = (
+        OfferedIdentifier(client_id=client_id)
+        if secret is None
+        else OfferedSecret(client_id=client_id, method=CLIENT_SECRET_POST, secret=secret)
+    )
+    assert offered == expected
 
 
 @pytest.mark.parametrize(
@@ -68,6 +77,7 @@ def test_the_same_name_in_the_body_is_no_second_method() -> None:
     """RFC 6749 §2.3: it authenticates nobody, and clients do send it."""
     headers = Headers.of({"Authorization": basic_authorization("c", "s")})
     offered = parse_client_credentials(headers, Params.of({"client_id": "c", "client_secret": ""}))
+    assert isinstance(offered, OfferedSecret)
     assert offered.method == CLIENT_SECRET_BASIC
 
 
@@ -150,6 +160,7 @@ def test_a_secret_may_hold_a_colon_and_a_scheme_any_case() -> None:
     offered = parse_client_credentials(
         Headers.of({"authorization": "bAsIc " + b64encode(b"c:s:t").decode()}), NO_PARAMS
     )
+    assert isinstance(offered, OfferedSecret)
     assert (offered.client_id, offered.secret) == ("c", "s:t")
 
 
@@ -166,3 +177,48 @@ def test_whatever_the_header_holds_it_is_read_or_refused(value: bytes) -> None:
         "The Authorization header is malformed.",
         "The mandatory 'client_id' parameter is missing.",
     }
+
+
+def _claiming(payload: str) -> str:
+    return f"x.{urlsafe_b64encode(payload.encode()).decode().rstrip('=')}.x"
+
+
+@given(TEXT)
+def test_an_assertion_is_read_as_it_is_written_and_its_subject_names_the_client(client_id: str) -> None:
+    """RFC 7523 §2.2; RFC 7521 §4.2: the client_id parameter is optional."""
+    assertion = _claiming(json.dumps({"sub": client_id}))
+    for written in (assertion_parameters(assertion), assertion_parameters(assertion, client_id)):
+        assert parse_client_credentials(NO_HEADERS, Params.of(written)) == OfferedAssertion(
+            client_id=client_id, assertion=assertion
+        )
+
+
+@pytest.mark.parametrize(
+    "assertion",
+    ["x", "x.y", "x.y.z", "x..z", "a.b.c.d", "é.é.é", *map(_claiming, ("", "[]", "{}", '{"sub":1}', '{"sub":""}', "[" * 500))],
+)  # fmt: skip
+def test_an_assertion_that_names_nobody_is_invalid_client(assertion: str) -> None:
+    """Row T9: whatever stands there, it is 401, and never another exception."""
+    with pytest.raises(InvalidClient):
+        parse_client_credentials(NO_HEADERS, Params.of(assertion_parameters(assertion)))
+
+
+@pytest.mark.parametrize(
+    ("members", "error"),
+    [
+        ({"client_assertion": "x.y.z"}, InvalidRequest),
+        ({"client_assertion_type": JWT_BEARER_ASSERTION, "client_id": "c"}, InvalidRequest),
+        ({"client_assertion": "x" * 16_385, "client_assertion_type": JWT_BEARER_ASSERTION}, InvalidRequest),
+        ({"client_assertion": "x.y.z", "client_assertion_type": "saml", "client_id": "c"}, InvalidClient),
+        (
+            {"client_assertion": "x.y.z", "client_assertion_type": JWT_BEARER_ASSERTION, "client_secret": "s"},
+            InvalidRequest,
+        ),
+    ],
+)
+def test_half_an_assertion_another_type_or_a_secret_beside_it_is_refused(
+    members: dict[str, str], error: type[OAuthError]
+) -> None:
+    """RFC 7521 §4.2, RFC 6749 §2.3."""
+    with pytest.raises(error):
+        parse_client_credentials(NO_HEADERS, Params.of(members))

@@ -21,7 +21,7 @@ from authwright.protocol.challenge import build_challenge, parse_challenge
 from authwright.protocol.client_credentials import (
     CLIENT_SECRET_BASIC,
     CLIENT_SECRET_POST,
-    ClientCredentials,
+    OfferedSecret,
     basic_authorization,
     parse_client_credentials,
     post_parameters,
@@ -79,7 +79,7 @@ def _form(request: HttpRequest) -> Params:
 def test_rfc_6749_2_3_1_client_password() -> None:
     """The client s6BhdRkqt3 in the header, and the same in the body with a refresh token."""
     credentials = parse_client_credentials(Headers.of({"Authorization": BASIC}), NO_PARAMS)
-    assert credentials == ClientCredentials(
+    assert credentials == OfferedSecret(
         client_id="s6BhdRkqt3", method=CLIENT_SECRET_BASIC, secret="gX1fBat3bV"
     )
     assert basic_authorization("s6BhdRkqt3", "gX1fBat3bV") == BASIC
@@ -88,7 +88,7 @@ def test_rfc_6749_2_3_1_client_password() -> None:
         b"grant_type=refresh_token&refresh_token=tGzv3JOkF0XG5Qx2TlKWIA&client_id=s6BhdRkqt3"
         b"&client_secret=7Fjfp0ZBr1KtDRbnfVdmIw"
     )
-    assert parse_client_credentials(request.headers, _form(request)) == ClientCredentials(
+    assert parse_client_credentials(request.headers, _form(request)) == OfferedSecret(
         client_id="s6BhdRkqt3", method=CLIENT_SECRET_POST, secret="7Fjfp0ZBr1KtDRbnfVdmIw"
     )
     written = build_token_request(

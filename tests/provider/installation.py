@@ -19,7 +19,8 @@ from authwright.provider.minting import Minting
 from authwright.provider.settings import Resource
 from authwright.provider.signing import Signing
 from authwright.records import Client
-from authwright.standard import client, standard_provider, user
+from authwright.registrations import client, user
+from authwright.standard import standard_provider
 from authwright.stores.protocols import Stores
 from authwright.testing.clock import FrozenClock
 from authwright.ticket import CodeBinding, Ticket, TokenKind

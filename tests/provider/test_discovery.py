@@ -28,7 +28,7 @@ async def test_everything_it_names_answers(op: Installation) -> None:
     """Nothing is advertised that does not work: no endpoint it names is a 404."""
     document = (await op.get(DOCUMENTS[0])).json()
     named = {name: url for name, url in document.items() if name.endswith("_endpoint") or name == "jwks_uri"}
-    assert len(named) == 7
+    assert len(named) >= 8
     for url in named.values():
         answer = await op.provider.handle(HttpRequest.to("GET", url))
         assert answer.status != 404

@@ -76,7 +76,7 @@ def test_init_then_serve_gives_a_token(installation: Installation, server_proces
         ('key_file = "authwright.key"', 'key_file = "other.key"', "store.key_file: the key file"),
         ("access_token_lifetime = 600", 'access_token_lifetime = "10m"', "tokens.access_token_lifetime: found '10m'"),
         ('algorithms = ["ES256", "RS256"]', 'algorithms = ["none"]', "keys.algorithms[0]: found 'none'"),
-        ("grant_types = [\"client_credentials\"]", "grant_types = [\"password\"]", "clients[0].grant_types[0]: 'password'"),
+        ("grant_types = [\"client_credentials\"]", "grant_types = [\"magic\"]", "clients[0].grant_types[0]: found 'magic'"),
     ],
 )  # fmt: skip
 def test_serve_refuses_a_bad_configuration_with_one_line(

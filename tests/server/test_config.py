@@ -1,10 +1,12 @@
 """The configuration: what is read, what overrides what, and the one line that tells what is wrong."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from authwright.protocol.device import DEVICE_CODE
 from authwright.server import declared
 from authwright.server.config import Configuration, ConfigurationError, load, load_apply_file
 
@@ -70,8 +72,16 @@ email = "alice@example.com"
 uri = "https://api.example.com"
 scopes = ["read", "write"]
 introspected_by = []
+[[trusted_issuers]]
+issuer = "https://idp.example.com"
+jwks_uri = "https://idp.example.com/jwks"
+audience = "https://auth.example.com"
 """
 CLIENT = '[[clients]]\nclient_id = "web"\nclient_secret = "hush-hush"\nredirect_uris = ["https://app.example.com/cb"]\n'
+TRUSTED = (
+    '[[trusted_issuers]]\nissuer = "https://idp.example.com"\njwks_uri = "https://idp.example.com/jwks"\n'
+)
+PINGED = '[[clients]]\nclient_id = "b"\nclient_secret = "hush-hush"\ngrant_types = ["urn:openid:params:grant-type:ciba"]\n'
 USER = '[[users]]\nusername = "alice"\npassword = "hush-hush"\n'
 
 
@@ -132,6 +142,9 @@ def test_only_the_issuer_is_required(tmp_path: Path) -> None:
         (MINIMAL + CLIENT + 'grant_types = ["code"]', "clients[0].grant_types[0]", "found 'code'; allowed:"),
         (MINIMAL + CLIENT + 'client_secret_file = "s"', "clients[0].client_secret_file", "one of them"),
         (MINIMAL + CLIENT + 'scope = "a  b"', "clients[0].scope", "one space"),
+        (MINIMAL + CLIENT + "dpop_bound_access_tokens = true\ntls_client_certificate_bound_access_tokens = true", "clients[0].tls_client_certificate_bound_access_tokens", "one of them"),
+        (MINIMAL + CLIENT + "tls_client_certificate_bound_access_tokens = true", "clients[0].tls_client_certificate_bound_access_tokens", "needs http.trusted_proxies"),
+        (MINIMAL + '[keys]\nalgorithms = ["ES256"]\n' + CLIENT + 'introspection_signed_response_alg = "RS256"', "clients[0].introspection_signed_response_alg", "one of keys.algorithms"),
         (MINIMAL + CLIENT + 'token_endpoint_auth_method = "none"', "clients[0].client_secret", "'none'"),
         (MINIMAL + '[[clients]]\nclient_id = "web"\nredirect_uris = ["http://app.example.com/cb"]', "clients[0].redirect_uris[0]", "https"),
         (MINIMAL + '[[clients]]\nclient_id = "web"', "clients[0].redirect_uris", "at least one"),
@@ -143,6 +156,15 @@ def test_only_the_issuer_is_required(tmp_path: Path) -> None:
         (MINIMAL + USER + USER, "users[1].username", "'alice' stands here twice"),
         (MINIMAL + USER + "[users.claims]\niss = 'x'", "users[0].claims.iss", "the issuer sets"),
         (MINIMAL + '[[resources]]\nuri = "api"', "resources[0].uri", "an absolute URI"),
+        (MINIMAL + TRUSTED + TRUSTED, "trusted_issuers[1].issuer", "stands here twice"),
+        (MINIMAL + TRUSTED.replace("https://idp.example.com/jwks", "http://idp.example.com/jwks"), "trusted_issuers[0].jwks_uri", "an https URL"),
+        (MINIMAL + TRUSTED.replace('"https://idp.example.com"', '"idp"'), "trusted_issuers[0].issuer", "allowed: a URL"),
+        (MINIMAL + "[[trusted_issuers]]\nissuer = 'https://idp.example.com'", "trusted_issuers[0].jwks_uri", "is missing"),
+        (MINIMAL + '[[clients]]\nclient_id = "m"\ngrant_types = ["urn:openid:params:grant-type:ciba"]', "clients[0].grant_types", "needs a client with a secret or keys"),
+        (MINIMAL + PINGED + 'backchannel_token_delivery_mode = "pull"', "clients[0].backchannel_token_delivery_mode", "'poll', 'ping', 'push'"),
+        (MINIMAL + PINGED + 'backchannel_token_delivery_mode = "ping"', "clients[0].backchannel_client_notification_endpoint", "ping needs an https URL"),
+        (MINIMAL + PINGED + 'backchannel_token_delivery_mode = "push"\nbackchannel_client_notification_endpoint = "http://a.example/n"', "clients[0].backchannel_client_notification_endpoint", "push needs an https URL"),
+        (MINIMAL + PINGED + 'backchannel_token_delivery_mode = "push"\nbackchannel_client_notification_endpoint = "https://a.example/n"\ndpop_bound_access_tokens = true', "clients[0].backchannel_token_delivery_mode", "cannot be pushed"),
         (MINIMAL + "[log", "", "is not TOML"),
     ],
 )  # fmt: skip
@@ -162,18 +184,14 @@ def test_a_mistake_is_one_line_that_names_file_key_finding_and_choice(
     [
         ("profile = 'fapi2'", "profile"),
         ("[store]\ncache_url = 'valkey://u:hush-hush@cache/0'", "store.cache_url"),
-        ("[outbound]\nallow = ['10.0.0.1']", "outbound.allow"),
         ("[registration]\nenabled = true", "registration.enabled"),
         ("[registration]\ninitial_access_token = 'hush-hush'", "registration.initial_access_token"),
         ("[token_exchange]\nservices_cache = 1", "token_exchange.services_cache"),
         ("[[consent_services]]\nname = 'photos'", "consent_services"),
-        ("[[trusted_issuers]]\nissuer = 'https://idp.example.com'", "trusted_issuers"),
-        (CLIENT + "jwks_uri = 'https://a.example/jwks'", "clients[0].jwks_uri"),
         (CLIENT + "exchange_from = ['other']", "clients[0].exchange_from"),
         (CLIENT + "response_types = ['code id_token']", "clients[0].response_types[0]"),
-        (CLIENT + "token_endpoint_auth_method = 'private_key_jwt'", "clients[0].token_endpoint_auth_method"),
         (
-            CLIENT + "grant_types = ['urn:ietf:params:oauth:grant-type:device_code']",
+            CLIENT + "grant_types = ['urn:ietf:params:oauth:grant-type:token-exchange']",
             "clients[0].grant_types[0]",
         ),
     ],
@@ -312,3 +330,35 @@ def test_a_missing_or_broken_key_file_stops_and_no_key_is_made_up(
     assert said in str(caught.value)
     if content is None:
         assert not (tmp_path / "authwright.key").exists()
+
+
+def test_how_a_client_s_tokens_are_bound_is_read(tmp_path: Path) -> None:
+    """RFC 9449 §5.2, RFC 8705 §3.4 and RFC 9701 §6, each under its metadata name."""
+    text = (
+        MINIMAL
+        + '[tokens]\ndpop_nonce = true\n[http]\ntrusted_proxies = ["10.0.0.1"]\n'
+        + CLIENT
+        + 'dpop_bound_access_tokens = true\nintrospection_signed_response_alg = "RS256"\n'
+        + '[[clients]]\nclient_id = "m"\nclient_secret = "hush-hush"\ngrant_types = ["client_credentials"]\n'
+        + "tls_client_certificate_bound_access_tokens = true\n"
+    )
+    values = load(write(tmp_path, text), {}).values
+    assert values.tokens.dpop_nonce
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    proving, certified = (declared.registration(table, now).client for table in values.clients)
+    assert (proving.dpop_bound_access_tokens, proving.introspection_signed_response_alg) == (True, "RS256")
+    assert not proving.tls_client_certificate_bound_access_tokens
+    assert certified.tls_client_certificate_bound_access_tokens
+
+
+def test_clients_for_devices_and_for_the_backchannel(tmp_path: Path) -> None:
+    """RFC 8628 §4 and CIBA Core 1.0 §4: their grant types, and how a client hears of an answer."""
+    device = '[[clients]]\nclient_id = "tv"\ngrant_types = ["urn:ietf:params:oauth:grant-type:device_code"]\n'
+    pinged = PINGED + 'backchannel_token_delivery_mode = "ping"\n'
+    pinged += 'backchannel_client_notification_endpoint = "https://bank.example/notified"\n'
+    loaded = load(write(tmp_path, MINIMAL + device + pinged))
+    tv, bank = (declared.registration(table, datetime.now(UTC)).client for table in loaded.values.clients)
+    assert (tv.confidential, tv.grant_types) == (False, frozenset({DEVICE_CODE}))
+    assert tv.backchannel_token_delivery_mode == "poll"
+    assert bank.backchannel_token_delivery_mode == "ping"
+    assert bank.backchannel_client_notification_endpoint == "https://bank.example/notified"

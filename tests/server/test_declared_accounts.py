@@ -47,4 +47,20 @@ async def test_a_disabled_declared_user_can_neither_sign_in_nor_be_refreshed() -
     )
     assert await accounts.authenticate("alice", "written") is None
     assert await accounts.get("u-alice") is None
+    assert await accounts.find("alice") is None
+    passwords.close()
+
+
+async def test_a_login_hint_finds_declared_and_stored_users() -> None:
+    """CIBA Core §7.1: a name alone; the file comes first, as at sign-in."""
+    store, passwords = memory_stores().accounts, Passwords()
+    await store.put(Account(subject="u-alice", username="old-name"))
+    await store.put(Account(subject="u-bob", username="bob"))
+    await store.put(Account(subject="u-carol", username="carol", enabled=False))
+    accounts = await DeclaredAccounts.of([UserTable(username="alice", password="written")], store, passwords)
+    found = {name: await accounts.find(name) for name in ("alice", "bob", "old-name", "carol", "nobody")}
+    assert {name: account.subject for name, account in found.items() if account is not None} == {
+        "alice": "u-alice",
+        "bob": "u-bob",
+    }
     passwords.close()

@@ -1,28 +1,59 @@
-"""The bearer guard under ASGI: dependencies for a framework, and the middleware that answers what they refuse."""
+"""The guard under ASGI: dependencies for a framework, and the middleware that answers what they refuse."""
 
+from collections.abc import Sequence
 from inspect import Signature
 
+import msgspec
+
 from authwright.asgi.connection import Connection, connection_signature, send_response, to_request
+from authwright.asgi.forwarded import client_certificate, trusted_by
 from authwright.asgi.reply import Reply
 from authwright.asgi.types import ASGIApp, Receive, Scope, Send
+from authwright.protocol.http import HttpRequest
 from authwright.resource_server.access_token import AccessToken
 from authwright.resource_server.guard import ResourceServer
 from authwright.resource_server.refusals import BearerRefused
 
 
+class ClientCertificates:
+    """Reads the certificate of a request from the header of a trusted proxy, and from nobody else (RFC 9440)."""
+
+    __slots__ = ("_header", "_is_trusted")
+
+    def __init__(self, trusted_proxies: Sequence[str] = (), header: str = "client-cert") -> None:
+        """Raises ValueError for what is no address or network."""
+        self._is_trusted = trusted_by(trusted_proxies)
+        self._header = header.lower().encode("ascii")
+
+    def request_of(self, scope: Scope) -> HttpRequest:
+        """The request of a scope, with the certificate where there is one to be believed."""
+        request = to_request(scope)
+        # RFC 9700 §4.13: anybody can send the header; only the proxy saw the certificate.
+        if request.peer is None or not self._is_trusted(request.peer):
+            return request
+        certificate = client_certificate(scope, self._header)
+        return msgspec.structs.replace(request, client_certificate=certificate)
+
+
 class RequiredToken:
     """A dependency: the access token, with at least these scopes. Raises BearerRefused."""
 
-    def __init__(self, guard: ResourceServer, scopes: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        guard: ResourceServer,
+        scopes: tuple[str, ...] = (),
+        certificates: ClientCertificates | None = None,
+    ) -> None:
         self._guard = guard
         self._scopes = scopes
+        self._certificates = certificates or ClientCertificates()
 
     @property
     def __signature__(self) -> Signature:
         return connection_signature()
 
     async def __call__(self, connection: Connection) -> AccessToken:
-        return await self._guard.guard(to_request(connection.scope), self._scopes)
+        return await self._guard.guard(self._certificates.request_of(connection.scope), self._scopes)
 
 
 class ResourceServerMiddleware:

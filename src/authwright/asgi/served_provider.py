@@ -1,11 +1,18 @@
 """The provider as an application: what `standard_provider` returns."""
 
+import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 from authwright.asgi.provider_app import ProviderApp
 from authwright.asgi.types import ASGIApp, Receive, Scope, Send
+from authwright.provider.audit import logger
+from authwright.provider.backchannel import Backchannel
 from authwright.provider.provider import Provider
+
+UPKEEP = timedelta(minutes=10)
+"""How often keys are rotated when that is due, and expired rows removed."""
 
 
 class ServedProvider(Provider):
@@ -14,13 +21,17 @@ class ServedProvider(Provider):
     def __init__(
         self,
         *,
+        ciba: Backchannel,
         trusted_proxies: Sequence[str] = (),
         client_certificate_header: str = "client-cert",
         **parts: Any,
     ) -> None:
         super().__init__(**parts)
+        self.ciba = ciba
+        """The backchannel authentication requests that wait, and the answers to them (CIBA Core 1.0 §8)."""
         self._trusted_proxies = tuple(trusted_proxies)
         self._certificate_header = client_certificate_header
+        self._upkeep: asyncio.Task[None] | None = None
         self._app = self._application(None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,6 +53,26 @@ class ServedProvider(Provider):
             serves=self.serves,
             trusted_proxies=self._trusted_proxies,
             client_certificate_header=self._certificate_header,
-            startup=self.open,
-            shutdown=self.close,
+            startup=self._start,
+            shutdown=self._stop,
         )
+
+    async def _start(self) -> None:
+        await self.open()
+        self._upkeep = asyncio.create_task(self._maintain_now_and_then())
+
+    async def _stop(self) -> None:
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            await asyncio.gather(self._upkeep, return_exceptions=True)
+            self._upkeep = None
+        await self.close()
+
+    async def _maintain_now_and_then(self) -> None:
+        while True:
+            await asyncio.sleep(UPKEEP.total_seconds())
+            try:
+                await self.maintain()
+            except Exception as failure:
+                # What is due stays due: it is tried again next time.
+                logger.warning("upkeep.failed", extra={"failure": type(failure).__name__})

@@ -1,12 +1,14 @@
 """Opaque values (codes, tokens, session ids, client secrets): minted at random, kept only as a keyed digest.
 
-A value is `<prefix>_`, 32 random bytes in base64url and a checksum of four characters. The checksum is no secret:
-it turns typing errors, truncations and garbage away before anything is digested or looked up.
+A value is `<prefix>_`, a stamp of ten hex digits, 32 random bytes in base64url and a checksum of four characters. The
+checksum is no secret: it turns typing errors, truncations and garbage away before anything is digested or looked up.
+The stamp is the time, and stands before the digest too, so that a database index of digests grows at its end only.
 """
 
 import hmac
 import re
 import secrets
+import time
 import zlib
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -36,53 +38,64 @@ _PURPOSE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _RANDOM_SIZE = 32
 _TEXT_SIZE = 43
 _CHECKSUM_SIZE = 4
+STAMP_SIZE = 10
+_STAMPS_PER_SECOND = 256
 
 
 class Handles:
-    """Mints opaque values and digests them; the digest is HMAC-SHA-256 of purpose, a zero octet and the value.
+    """Mints opaque values and digests them; the digest is the stamp and HMAC-SHA-256 of purpose, a zero octet and the value.
 
     A keyed digest, not a bare hash: who can write to the database still cannot plant a value of his choice.
     """
 
-    __slots__ = ("_peppers", "_random", "_shapes")
+    __slots__ = ("_peppers", "_random", "_seconds", "_shapes")
 
     def __init__(
-        self, peppers: Sequence[bytes], random: Callable[[int], bytes] = secrets.token_bytes
+        self,
+        peppers: Sequence[bytes],
+        random: Callable[[int], bytes] = secrets.token_bytes,
+        seconds: Callable[[], float] = time.time,
     ) -> None:
         """`peppers`: the digest keys, newest first. Raises ValueError for none, or for one under 32 bytes."""
         if not peppers or any(len(pepper) < 32 for pepper in peppers):
             raise ValueError("peppers: at least one, of 32 bytes or more each")
         self._peppers = tuple(peppers)
         self._random = random
+        self._seconds = seconds
         self._shapes: dict[str, tuple[bytes, bytes, re.Pattern[bytes]]] = {}
 
     def __repr__(self) -> str:
         return f"Handles({len(self._peppers)} peppers)"
 
-    def mint(self, purpose: str) -> tuple[str, str]:
-        """A new value, to be sent once and forgotten, and its digest in hex, to be kept."""
-        prefix, label, _ = self._shapes.get(purpose) or self._shape(purpose)
-        body = prefix + base64url.encode(self._random(_RANDOM_SIZE))
-        value = body + _checksum(body)
-        return value.decode("ascii"), hmac.digest(self._peppers[0], label + value, "sha256").hex()
+    def stamp(self) -> str:
+        """The time as ten hex digits that sort as it passes; good until the year 2106, and no secret."""
+        return f"{int(self._seconds() * _STAMPS_PER_SECOND):010x}"
 
-    def successor(self, purpose: str, value: str) -> tuple[str, str]:
-        """The value that follows `value`, always the same one, and its digest.
+    def mint(self, purpose: str) -> tuple[str, str]:
+        """A new value, to be sent once and forgotten, and its digest, to be kept."""
+        return self._made(purpose, self.stamp(), self._random(_RANDOM_SIZE))
+
+    def successor(self, purpose: str, value: str, stamp: str | None = None) -> tuple[str, str]:
+        """The value that follows `value`, and its digest; always the same ones for the same `stamp` (None = a new one).
 
         Whoever holds `value` alone cannot tell what follows; whoever minted it can hand the same successor out twice.
         """
-        prefix, label, _ = self._shapes.get(purpose) or self._shape(purpose)
+        _, label, _ = self._shapes.get(purpose) or self._shape(purpose)
         derived = hmac.digest(self._peppers[0], b"successor\0" + label + value.encode("utf-8"), "sha256")
-        body = prefix + base64url.encode(derived)
-        following = body + _checksum(body)
-        return following.decode("ascii"), hmac.digest(self._peppers[0], label + following, "sha256").hex()
+        return self._made(purpose, self.stamp() if stamp is None else stamp, derived)
+
+    def _made(self, purpose: str, stamp: str, octets: bytes) -> tuple[str, str]:
+        prefix, label, _ = self._shapes.get(purpose) or self._shape(purpose)
+        body = prefix + stamp.encode("ascii") + base64url.encode(octets)
+        value = body + _checksum(body)
+        return value.decode("ascii"), stamp + hmac.digest(self._peppers[0], label + value, "sha256").hex()
 
     def digests(self, purpose: str, value: str) -> tuple[str, ...]:
         """The digests `value` may be kept under, one for each pepper; () when it was never minted for `purpose`."""
-        _, label, pattern = self._shapes.get(purpose) or self._shape(purpose)
+        prefix, label, pattern = self._shapes.get(purpose) or self._shape(purpose)
         # Length first, so that encoding costs nothing for a value of a megabyte; length, charset and checksum all
         # come before any digest.
-        if len(value) > 128 or not value.isascii():
+        if len(value) > 160 or not value.isascii():
             return ()
         text = value.encode("ascii")
         if pattern.fullmatch(text) is None:
@@ -90,7 +103,8 @@ class Handles:
         if _checksum(text[:-_CHECKSUM_SIZE]) != text[-_CHECKSUM_SIZE:]:
             return ()
         message = label + text
-        return tuple([hmac.digest(pepper, message, "sha256").hex() for pepper in self._peppers])
+        stamp = value[len(prefix) : len(prefix) + STAMP_SIZE]
+        return tuple([stamp + hmac.digest(pepper, message, "sha256").hex() for pepper in self._peppers])
 
     def digest_of(self, label: str, text: str) -> str:
         """The keyed digest in hex of any text, with the newest pepper: assertion ids, cookie bindings, secrets."""
@@ -110,7 +124,8 @@ class Handles:
         if _PURPOSE.fullmatch(purpose) is None:
             raise ValueError("a purpose is up to 64 lower-case letters, digits and underscores")
         prefix = (PREFIXES.get(purpose) or purpose.replace("_", "")).encode("ascii") + b"_"
-        pattern = re.compile(re.escape(prefix) + b"[A-Za-z0-9_-]{%d}" % (_TEXT_SIZE + _CHECKSUM_SIZE))
+        rest = b"[0-9a-f]{%d}[A-Za-z0-9_-]{%d}" % (STAMP_SIZE, _TEXT_SIZE + _CHECKSUM_SIZE)
+        pattern = re.compile(re.escape(prefix) + rest)
         shape = (prefix, purpose.encode("ascii") + b"\0", pattern)
         # Purposes are constants of the program, so this memory has a natural bound.
         self._shapes[purpose] = shape

@@ -14,11 +14,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from authwright.protocol.http import HttpResponse, html_response
 from authwright.provider.pages import (
+    BackchannelPage,
     ConfirmLogoutPage,
     ConsentPage,
+    DeviceCodePage,
+    DeviceConfirmPage,
+    DeviceDonePage,
+    DevicePage,
     ErrorPage,
     FormPostPage,
     LoginPage,
+    NothingPendingPage,
     SignedOutPage,
     form_source,
 )
@@ -76,8 +82,7 @@ class HtmlPages:
         return response
 
     async def consent(self, page: ConsentPage) -> HttpResponse:
-        known = [self._scope_texts[scope] for scope in page.scopes if scope in self._scope_texts]
-        other = [scope for scope in page.scopes if scope not in self._scope_texts]
+        known, other = self._scopes(page.scopes)
         return self._render(
             "consent.html", 200, targets=page.form.targets, page=page, known=known, other=other
         )
@@ -94,6 +99,27 @@ class HtmlPages:
     async def form_post(self, page: FormPostPage) -> HttpResponse:
         targets = page.targets or (form_source(page.action),)
         return self._render("form_post.html", 200, targets=targets, scripts=(self._script_source,), page=page)
+
+    async def device(self, page: DevicePage) -> HttpResponse:
+        match page:
+            case DeviceCodePage():
+                return self._render("device_code.html", page.status, page=page)
+            case DeviceConfirmPage():
+                known, other = self._scopes(page.scopes)
+                return self._render("device_confirm.html", 200, page=page, known=known, other=other)
+            case DeviceDonePage():
+                return self._render("device_done.html", 200, page=page)
+
+    async def backchannel(self, page: BackchannelPage | NothingPendingPage) -> HttpResponse:
+        if isinstance(page, NothingPendingPage):
+            return self._render("nothing_pending.html", 200, page=page)
+        known, other = self._scopes(page.scopes)
+        return self._render("backchannel.html", 200, page=page, known=known, other=other)
+
+    def _scopes(self, scopes: Sequence[str]) -> tuple[list[str], list[str]]:
+        """The texts of the scopes that have one, and the other scopes."""
+        known = [self._scope_texts[scope] for scope in scopes if scope in self._scope_texts]
+        return known, [scope for scope in scopes if scope not in self._scope_texts]
 
     def _render(
         self,

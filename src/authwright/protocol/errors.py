@@ -154,10 +154,16 @@ class InvalidClientMetadata(OAuthError):
 
 
 class InvalidToken(OAuthError):
-    """RFC 6750 §3.1, as the following one."""
+    """RFC 6750 §3.1, as the following one; `scheme` is the one the challenge names."""
 
     error = "invalid_token"
     status = 401
+
+    def __init__(
+        self, description: str = "", *, scheme: str = "Bearer", uri: str = "", detail: str = ""
+    ) -> None:
+        super().__init__(description, uri=uri, detail=detail)
+        self.scheme = scheme
 
 
 class InsufficientScope(OAuthError):
@@ -169,6 +175,29 @@ class InsufficientScope(OAuthError):
         self.scope = scope
 
 
+class InvalidDpopProof(OAuthError):
+    """RFC 9449 §5, §7.1: 400 where tokens are issued, 401 where one is used (`at_resource`)."""
+
+    error = "invalid_dpop_proof"
+    scheme = "DPoP"
+
+    def __init__(
+        self, description: str = "", *, at_resource: bool = False, uri: str = "", detail: str = ""
+    ) -> None:
+        super().__init__(description, uri=uri, detail=detail)
+        self.at_resource = at_resource
+
+    @property
+    def http_status(self) -> int:
+        return 401 if self.at_resource else self.status
+
+
+class UseDpopNonce(InvalidDpopProof):
+    """RFC 9449 §8, §9: the proof is to be made again with the nonce that comes with this answer."""
+
+    error = "use_dpop_nonce"
+
+
 class SlowDown(OAuthError):
     """Too many failures: try again after `retry_after` seconds."""
 
@@ -178,6 +207,32 @@ class SlowDown(OAuthError):
     def __init__(self, description: str = "", *, retry_after: int = 1, detail: str = "") -> None:
         super().__init__(description, detail=detail)
         self.retry_after = retry_after
+
+
+class AuthorizationPending(OAuthError):
+    """RFC 8628 §3.5, as the following two: the person has not answered yet."""
+
+    error = "authorization_pending"
+
+
+class PolledTooSoon(OAuthError):
+    """The person has not answered yet, and the client shall wait five seconds longer from now on."""
+
+    error = "slow_down"
+
+
+class ExpiredToken(OAuthError):
+    error = "expired_token"
+
+
+class UnknownUserId(OAuthError):
+    """CIBA Core 1.0 §13, as the following one."""
+
+    error = "unknown_user_id"
+
+
+class InvalidBindingMessage(OAuthError):
+    error = "invalid_binding_message"
 
 
 class ServerError(OAuthError):
@@ -203,6 +258,8 @@ class Refused(OAuthError):
 
     _STATUS: ClassVar[dict[str, int]] = {
         "invalid_client": 401,
+        "invalid_token": 401,
+        "insufficient_scope": 403,
         "server_error": 500,
         "temporarily_unavailable": 503,
     }

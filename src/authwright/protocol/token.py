@@ -6,12 +6,14 @@ import msgspec
 
 from authwright.protocol.errors import InvalidRequest
 from authwright.protocol.http import Json
-from authwright.protocol.params import Params, encode
+from authwright.protocol.params import REPEATABLE, Params, encode
 from authwright.protocol.scopes import format_scope, parse_scope
 
 AUTHORIZATION_CODE = "authorization_code"
 REFRESH_TOKEN = "refresh_token"
 CLIENT_CREDENTIALS = "client_credentials"
+PASSWORD = "password"
+JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
 REGISTERED_MEMBERS = frozenset(
     {
@@ -39,10 +41,13 @@ class TokenRequestParameters(msgspec.Struct, frozen=True):
     """All parameters, for the grant's own."""
 
 
-def parse_token_request(params: Params) -> TokenRequestParameters:
-    """Read what every grant shares. Raises InvalidRequest or InvalidScope."""
-    params.refuse_repeated()
+def parse_token_request(params: Params, repeatable: frozenset[str] = REPEATABLE) -> TokenRequestParameters:
+    """Read what every grant shares. Raises InvalidRequest or InvalidScope.
+
+    `repeatable` are the parameters that may be given more than once; `grant_type` never may.
+    """
     grant_type = params.one("grant_type")
+    params.refuse_repeated(repeatable)
     if grant_type is None:
         raise InvalidRequest("The mandatory 'grant_type' parameter is missing.")
     scope = params.one("scope")

@@ -1,7 +1,7 @@
 """Who may sign in: the application's own users, or those in the provider's store."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from authwright.crypto.passwords import Passwords
 from authwright.records import Account
@@ -21,6 +21,14 @@ class Accounts(Protocol):
         """The account with that `sub`, or None when there is none any more or it is disabled."""
 
 
+@runtime_checkable
+class NamedAccounts(Accounts, Protocol):
+    """Accounts that can be told by a name alone, as a `login_hint` does (CIBA Core 1.0 §7.1)."""
+
+    async def find(self, username: str) -> Account | None:
+        """The account with that username, or None when there is none or it is disabled."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredAccounts:
     """Accounts of the provider's own store, with Argon2id passwords."""
@@ -33,6 +41,10 @@ class StoredAccounts:
         # An unknown username costs a hash too, so that time does not tell who exists.
         matches = await self.passwords.verify(password, account.password_hash if account else None)
         return account if matches and account is not None and account.enabled else None
+
+    async def find(self, username: str) -> Account | None:
+        account = await self.store.find(username)
+        return account if account is not None and account.enabled else None
 
     async def get(self, subject: str) -> Account | None:
         account = await self.store.get(subject)

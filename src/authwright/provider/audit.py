@@ -76,8 +76,26 @@ class SignedOut:
     client_id: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestAnswered:
+    """A person allowed or denied what a client polls for: a device code or a backchannel request."""
+
+    name: ClassVar[str] = "request.answered"
+    client_id: str
+    subject: str
+    grant_type: str
+    allowed: bool
+
+
 AuditEvent: TypeAlias = (
-    TokenIssued | TokenRefused | CodeReplayed | RefreshReplayed | LoginCompleted | LoginFailed | SignedOut
+    TokenIssued
+    | TokenRefused
+    | CodeReplayed
+    | RefreshReplayed
+    | LoginCompleted
+    | LoginFailed
+    | SignedOut
+    | RequestAnswered
 )
 AuditSink: TypeAlias = Callable[[AuditEvent], None]
 

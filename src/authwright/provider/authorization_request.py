@@ -18,6 +18,7 @@ from authwright.protocol.authorization import (
     parse_authorization_request,
 )
 from authwright.protocol.errors import (
+    InvalidClient,
     InvalidRequest,
     InvalidScope,
     InvalidTarget,
@@ -26,6 +27,7 @@ from authwright.protocol.errors import (
     RegistrationNotSupported,
     RequestNotSupported,
     RequestUriNotSupported,
+    ServerError,
     UnauthorizedClient,
     UnsupportedResponseType,
 )
@@ -35,6 +37,7 @@ from authwright.protocol.pkce import check_challenge
 from authwright.protocol.redirect_uri import is_registered
 from authwright.protocol.scopes import OFFLINE_ACCESS, OPENID
 from authwright.provider.clients import Clients
+from authwright.provider.events import ProviderEvents
 from authwright.provider.id_token_hint import IdTokenHints
 from authwright.provider.settings import Settings
 from authwright.records import Client
@@ -78,9 +81,12 @@ class ValidatedAuthorizationRequest:
 class AuthorizationRequests:
     """Reads authorization requests."""
 
-    __slots__ = ("_clients", "_hints", "_settings")
+    __slots__ = ("_clients", "_events", "_hints", "_settings")
 
-    def __init__(self, clients: Clients, hints: IdTokenHints, settings: Settings) -> None:
+    def __init__(
+        self, clients: Clients, hints: IdTokenHints, settings: Settings, events: ProviderEvents | None = None
+    ) -> None:
+        self._events = events
         self._clients = clients
         self._hints = hints
         self._settings = settings
@@ -89,11 +95,15 @@ class AuthorizationRequests:
         """Raises InvalidRequest, to be shown as a page, unless client and redirect URI are what was registered."""
         # RFC 6749 §3.1.2.4: nothing but these two is looked at before they fit, and each must be there once.
         client_id = params.require("client_id")
-        redirect_uri = params.require("redirect_uri")
+        sent = params.one("redirect_uri")
         client = await self._clients.get(client_id)
         if client is None:
             raise InvalidRequest("The client_id is not registered.", detail="authz.client_unknown")
-        if not is_registered(redirect_uri, client.redirect_uris, native=client.application_type == "native"):
+        taken = await self._taken_by_event(client, sent)
+        redirect_uri = taken or params.require("redirect_uri")
+        if taken is None and not is_registered(
+            redirect_uri, client.redirect_uris, native=client.application_type == "native"
+        ):
             raise InvalidRequest(
                 "The redirect_uri is not registered for this client.", detail="authz.redirect_mismatch"
             )
@@ -103,6 +113,18 @@ class AuthorizationRequests:
             response_mode=_response_mode(params),
             state=_state(params),
         )
+
+    async def _taken_by_event(self, client: Client, sent: str | None) -> str | None:
+        """The redirect URI, as an event takes it without comparison; None when it is for us to compare."""
+        if self._events is None or "validate_client_redirect_uri" not in self._events.wanted:
+            return None
+        taken: str | None = await self._events.ask(
+            "validate_client_redirect_uri", InvalidClient, client, sent
+        )
+        if taken is not None and sent is not None and taken != sent:
+            # What was sent is what the client will compare: it may be refused, but never exchanged for another.
+            raise ServerError(detail="event.redirect_uri: validate_client_redirect_uri answered another URI")
+        return taken
 
     async def validate(self, params: Params, target: RedirectTarget) -> ValidatedAuthorizationRequest:
         """Check everything else. Raises the OAuthError to send to the redirect URI."""

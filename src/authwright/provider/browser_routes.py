@@ -9,9 +9,17 @@ from authwright.provider.accounts import Accounts
 from authwright.provider.audit import Audit
 from authwright.provider.authorization_request import AuthorizationRequests
 from authwright.provider.authorize_endpoint import AuthorizeEndpoint
+from authwright.provider.backchannel import Backchannel
+from authwright.provider.backchannel_pages import (
+    REQUESTS_LOGIN_PATH,
+    REQUESTS_PATH,
+    BackchannelPages,
+)
 from authwright.provider.browser_answers import BrowserAnswers
 from authwright.provider.browser_binding import BrowserBinding
 from authwright.provider.clients import Clients
+from authwright.provider.device_codes import DeviceCodes
+from authwright.provider.device_pages import DEVICE_LOGIN_PATH, DEVICE_PATH, DevicePages
 from authwright.provider.end_session import CONFIRM_PATH, EndSessionEndpoint
 from authwright.provider.events import ProviderEvents
 from authwright.provider.id_token_hint import IdTokenHints
@@ -20,11 +28,14 @@ from authwright.provider.interaction_endpoints import ConsentEndpoint, Interacti
 from authwright.provider.interaction_pages import CONSENT_PATH, LOGIN_PATH, InteractionPages
 from authwright.provider.limits import Limits
 from authwright.provider.minting import Minting
+from authwright.provider.page_sign_in import PageSignIn
 from authwright.provider.pages import Pages
 from authwright.provider.provider import Endpoint
 from authwright.provider.sessions import ProviderSessions
 from authwright.provider.settings import Settings
+from authwright.provider.sign_in import SignIn
 from authwright.provider.signing import Signing
+from authwright.provider.visits import Visits
 from authwright.stores.protocols import Stores
 
 
@@ -40,18 +51,21 @@ def browser_routes(
     accounts: Accounts,
     limits: Limits,
     pages: Pages,
+    devices: DeviceCodes,
+    backchannel: Backchannel,
     events: ProviderEvents,
     audit: Audit,
     clock: Clock = utcnow,
 ) -> Mapping[str, Endpoint]:
-    """Full path, the issuer's own included, to endpoint: sign-in, consent and sign-out."""
+    """Full path, the issuer's own included, to endpoint: sign-in, consent, sign-out, devices and backchannel requests."""
     binding = BrowserBinding(handles, settings)
-    hints = IdTokenHints(signing, settings)
-    requests = AuthorizationRequests(clients, hints, settings)
+    hints = IdTokenHints(signing, settings, events)
+    requests = AuthorizationRequests(clients, hints, settings, events)
     sessions = ProviderSessions(stores.sessions, handles, settings)
     interactions = Interactions(Seal(keys, "interaction"), settings.interaction_lifetime)
     steps = InteractionPages(pages, interactions, binding, settings)
     answers = BrowserAnswers(pages, settings)
+    sign_in = SignIn(settings=settings, accounts=accounts, sessions=sessions, limits=limits, audit=audit)
     forms = InteractionForms(settings=settings, interactions=interactions, binding=binding)
     authorize = AuthorizeEndpoint(
         settings=settings,
@@ -72,11 +86,9 @@ def browser_routes(
         forms=forms,
         requests=requests,
         sessions=sessions,
-        accounts=accounts,
-        limits=limits,
+        sign_in=sign_in,
         steps=steps,
         answers=answers,
-        audit=audit,
         clock=clock,
     )
     consent = ConsentEndpoint(
@@ -102,8 +114,47 @@ def browser_routes(
         audit=audit,
         clock=clock,
     )
+
+    def visits(path: str) -> Visits:
+        lifetime = settings.interaction_lifetime
+        return Visits(
+            path=path, seal=Seal(keys, "visit"), binding=binding, settings=settings, lifetime=lifetime
+        )
+
+    def who(path: str, visits: Visits) -> PageSignIn:
+        return PageSignIn(
+            path=path,
+            visits=visits,
+            accounts=accounts,
+            sessions=sessions,
+            sign_in=sign_in,
+            answers=answers,
+        )
+
+    at_device = visits(DEVICE_PATH)
+    device = DevicePages(
+        visits=at_device,
+        devices=devices,
+        clients=clients,
+        who=who(DEVICE_LOGIN_PATH, at_device),
+        limits=limits,
+        answers=answers,
+        audit=audit,
+        clock=clock,
+    )
+    at_requests = visits(REQUESTS_PATH)
+    requests_page = BackchannelPages(
+        visits=at_requests,
+        backchannel=backchannel,
+        clients=clients,
+        who=who(REQUESTS_LOGIN_PATH, at_requests),
+        answers=answers,
+        clock=clock,
+    )
     base = settings.base_path
     return {
+        **requests_page.routes(),
+        **device.routes(),
         f"{base}/authorize": authorize.handle,
         base + LOGIN_PATH: login.handle,
         base + CONSENT_PATH: consent.handle,

@@ -2,17 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 
 from authwright.clock import Clock, utcnow
 from authwright.crypto.handles import Handles
+from authwright.crypto.seal import Seal
+from authwright.crypto.shared_secrets import SharedSecret
+from authwright.protocol.client_credentials import CLIENT_SECRET_JWT
 from authwright.records import Client, ClientSecret
 from authwright.stores.protocols import ClientStore
 
 SECRET_LABEL = "client_secret"
 """The label under which machine-made client secrets are digested."""
+
+SECRET_SEAL = "client-secret"
+"""The purpose of the seal for secrets of client_secret_jwt; the context is the client's id."""
 
 MAX_CACHED = 10_000
 
@@ -24,14 +30,50 @@ class ClientRegistration:
     client: Client
     secrets: tuple[str, ...] = field(default=(), repr=False)
 
-    def digested(self, handles: Handles, clock: Clock = utcnow) -> Client:
-        """The client with its secrets as keyed digests, beside those it has already."""
+    def digested(self, handles: Handles, clock: Clock = utcnow, *, seal: Seal | None = None) -> Client:
+        """The client with its secrets as keyed digests, beside those it has already.
+
+        Those of client_secret_jwt are kept sealed too, by `seal`, of the purpose `SECRET_SEAL`. Raises ValueError
+        when such a secret is too short for HS256, or without a seal.
+        """
         now = clock()
         added = tuple(
-            ClientSecret(digest=handles.digest_of(SECRET_LABEL, secret), created_at=now)
+            ClientSecret(
+                digest=handles.digest_of(SECRET_LABEL, secret),
+                created_at=now,
+                sealed=self._sealed(secret, seal),
+            )
             for secret in self.secrets
         )
         return msgspec.structs.replace(self.client, secrets=(*self.client.secrets, *added))
+
+    def _sealed(self, secret: str, seal: Seal | None) -> str:
+        if self.client.token_endpoint_auth_method != CLIENT_SECRET_JWT:
+            return ""
+        try:
+            shared = SharedSecret.of(secret)
+        except ValueError as error:
+            raise ValueError(f"client {self.client.client_id!r}: client_secret_jwt: {error}") from None
+        if seal is None:
+            raise ValueError(
+                f"client {self.client.client_id!r}: client_secret_jwt needs a seal for its secret"
+            )
+        return seal.seal(shared.octets, context=self.client.client_id)
+
+
+def shared_secrets(client: Client, seal: Seal, now: datetime) -> tuple[SharedSecret, ...]:
+    """The live secrets of a client_secret_jwt client; one that does not open under our root keys is left out."""
+    opened = (
+        seal.open(secret.sealed, context=client.client_id)
+        for secret in live_secrets(client, now)
+        if secret.sealed
+    )
+    return tuple(SharedSecret(octets) for octets in opened if octets is not None)
+
+
+def live_secrets(client: Client, now: datetime) -> tuple[ClientSecret, ...]:
+    """Those that work now: a secret that is being replaced does until its `expires_at`."""
+    return tuple(secret for secret in client.secrets if secret.expires_at is None or secret.expires_at > now)
 
 
 class Clients:

@@ -9,16 +9,21 @@ from hashlib import sha256
 
 import msgspec
 
+from authwright.crypto.dpop import PROOF_ALGORITHMS
+from authwright.protocol.ciba import DELIVERY_MODES
 from authwright.protocol.errors import InvalidRequest, MethodNotAllowed
 from authwright.protocol.http import Headers, HttpRequest, HttpResponse, Json, Pass
 from authwright.protocol.metadata import ProviderMetadata, build_metadata
 from authwright.protocol.pkce import S256
 from authwright.protocol.scopes import OFFLINE_ACCESS, OPENID
 from authwright.protocol.userinfo import SCOPE_CLAIMS
-from authwright.provider.client_authentication import METHODS
-from authwright.provider.events import AnsweredByEvent, ProviderEvents
+from authwright.provider.client_authentication import ASSERTION_ALGORITHMS, METHODS
+from authwright.provider.events import ProviderEvents
 from authwright.provider.settings import Settings
 from authwright.provider.signing import KeyRing, Signing
+
+CONFIGURATION_EVENTS = ("configuration_endpoint", "configuration_endpoint_response")
+CRYPTOGRAPHY_EVENTS = ("cryptography_endpoint", "cryptography_endpoint_response")
 
 METADATA_MAX_AGE = 300
 JWKS_MAX_AGE = 300
@@ -31,9 +36,12 @@ class Wiring:
     endpoints: Mapping[str, str]
     """Metadata member to path, for each endpoint that is there."""
     grant_types: tuple[str, ...]
+    auth_methods: tuple[str, ...] = METHODS
     response_types: tuple[str, ...] = ("code",)
     response_modes: tuple[str, ...] = ("query", "fragment", "form_post")
     prompts: tuple[str, ...] = ("none", "login", "consent", "select_account")
+    client_certificates: bool = False
+    """Whether a trusted proxy hands client certificates on."""
 
 
 def derive_metadata(settings: Settings, wiring: Wiring) -> dict[str, Json]:
@@ -44,6 +52,7 @@ def derive_metadata(settings: Settings, wiring: Wiring) -> dict[str, Json]:
         *SCOPE_CLAIMS,
         *(s for resource in settings.resources for s in resource.scopes),
     )
+    backchannel = "backchannel_authentication_endpoint" in wiring.endpoints
     metadata = ProviderMetadata(
         issuer=settings.issuer,
         scopes_supported=tuple(dict.fromkeys(scopes)),
@@ -52,14 +61,26 @@ def derive_metadata(settings: Settings, wiring: Wiring) -> dict[str, Json]:
         grant_types_supported=wiring.grant_types,
         subject_types_supported=("public",),
         id_token_signing_alg_values_supported=settings.algorithms,
-        token_endpoint_auth_methods_supported=METHODS,
+        token_endpoint_auth_methods_supported=wiring.auth_methods,
+        # OpenID Connect Discovery §3: with client assertions, their algorithms are named too.
+        token_endpoint_auth_signing_alg_values_supported=ASSERTION_ALGORITHMS,
         # RFC 7662 §2.1: introspection is for callers that authenticate.
-        introspection_endpoint_auth_methods_supported=tuple(method for method in METHODS if method != "none"),
-        revocation_endpoint_auth_methods_supported=METHODS,
+        introspection_endpoint_auth_methods_supported=tuple(
+            method for method in wiring.auth_methods if method != "none"
+        ),
+        introspection_endpoint_auth_signing_alg_values_supported=ASSERTION_ALGORITHMS,
+        revocation_endpoint_auth_methods_supported=wiring.auth_methods,
+        revocation_endpoint_auth_signing_alg_values_supported=ASSERTION_ALGORITHMS,
+        # RFC 9701 §7, RFC 9449 §5.1, RFC 8705 §3.3.
+        introspection_signing_alg_values_supported=settings.algorithms,
+        dpop_signing_alg_values_supported=PROOF_ALGORITHMS,
+        tls_client_certificate_bound_access_tokens=wiring.client_certificates or None,
         code_challenge_methods_supported=(S256,),
         prompt_values_supported=wiring.prompts,
         claims_supported=("sub", *(name for names in SCOPE_CLAIMS.values() for name in names)),
         acr_values_supported=settings.acr_values,
+        backchannel_token_delivery_modes_supported=DELIVERY_MODES if backchannel else (),
+        backchannel_user_code_parameter_supported=False if backchannel else None,
         authorization_response_iss_parameter_supported=True,
         # OpenID Connect Discovery §3: request_uri counts as supported when it is not said otherwise.
         request_parameter_supported=False,
@@ -79,17 +100,11 @@ class ConfigurationEndpoint:
         self._ready = Document(metadata, "application/json", METADATA_MAX_AGE)
 
     async def handle(self, http: HttpRequest) -> HttpResponse | Pass:
-        if "configuration_endpoint" not in self._events.wanted:
+        if self._events.wanted.isdisjoint(CONFIGURATION_EVENTS):
             return self._ready.answer(http)
-        try:
-            amended = await self._events.ask("configuration_endpoint", InvalidRequest, self._metadata)
-        except AnsweredByEvent as event:
-            return event.answer
-        return (
-            self._ready.answer(http)
-            if amended is None
-            else Document(amended, "application/json", METADATA_MAX_AGE).answer(http)
-        )
+        amended = await self._events.amend("configuration_endpoint", InvalidRequest, self._metadata)
+        amended = await self._events.amend("configuration_endpoint_response", InvalidRequest, amended)
+        return Document(amended, "application/json", METADATA_MAX_AGE).answer(http)
 
 
 class CryptographyEndpoint:
@@ -102,12 +117,10 @@ class CryptographyEndpoint:
 
     async def handle(self, http: HttpRequest) -> HttpResponse | Pass:
         ring = await self._signing.ring()
-        if "cryptography_endpoint" in self._events.wanted:
-            try:
-                amended = await self._events.ask("cryptography_endpoint", InvalidRequest, ring.jwks)
-            except AnsweredByEvent as event:
-                return event.answer
-            return Document(amended or ring.jwks, "application/jwk-set+json", JWKS_MAX_AGE).answer(http)
+        if not self._events.wanted.isdisjoint(CRYPTOGRAPHY_EVENTS):
+            amended = await self._events.amend("cryptography_endpoint", InvalidRequest, ring.jwks)
+            amended = await self._events.amend("cryptography_endpoint_response", InvalidRequest, amended)
+            return Document(amended, "application/jwk-set+json", JWKS_MAX_AGE).answer(http)
         ready = self._ready
         if ready is None or ready[0] is not ring:
             # Made once for each reading of the keys, not for each request.

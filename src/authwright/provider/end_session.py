@@ -13,7 +13,7 @@ import msgspec
 from authwright.clock import Clock, utcnow
 from authwright.crypto.seal import Seal
 from authwright.protocol.authorization import add_to_url
-from authwright.protocol.errors import InvalidRequest, OAuthError
+from authwright.protocol.errors import InvalidRequest, OAuthError, ServerError
 from authwright.protocol.http import HttpRequest, HttpResponse, Pass, see_other
 from authwright.protocol.logout import LogoutRequest, build_logout_request, parse_logout_request
 from authwright.protocol.params import MAX_VALUE, Params
@@ -173,17 +173,33 @@ class EndSessionEndpoint:
         if client_id is not None and client is None:
             raise InvalidRequest("The client_id is not registered.", detail="logout.client_unknown")
         uri = asked.post_logout_redirect_uri
-        if uri is not None and client is None:
+        taken = uri is not None and await self._taken_by_event(client, uri)
+        if uri is not None and client is None and not taken:
             raise InvalidRequest(
                 "The post_logout_redirect_uri needs an id_token_hint or a client_id.", detail="logout.no_hint"
             )
         # RP-Initiated Logout 1.0 §3: exactly as registered, as text.
-        if uri is not None and client is not None and uri not in client.post_logout_redirect_uris:
+        if (
+            uri is not None
+            and client is not None
+            and not taken
+            and uri not in client.post_logout_redirect_uris
+        ):
             raise InvalidRequest(
                 "The post_logout_redirect_uri is not registered for this client.",
                 detail="logout.redirect_mismatch",
             )
         return _Logout(request=asked, client=client, hint=hint)
+
+    async def _taken_by_event(self, client: Client | None, uri: str) -> bool:
+        """Whether an event takes the URI without comparison."""
+        event = "validate_client_logout_redirect_uri"
+        if event not in self.events.wanted:
+            return False
+        taken: str | None = await self.events.ask(event, InvalidRequest, client, uri)
+        if taken is not None and taken != uri:
+            raise ServerError(detail=f"event.redirect_uri: {event} answered another URI")
+        return taken is not None
 
     async def _end(self, logout: _Logout, session: Session | None) -> HttpResponse:
         client_id = logout.client.client_id if logout.client is not None else None
@@ -195,10 +211,16 @@ class EndSessionEndpoint:
         if "logout_endpoint" in self.events.wanted:
             await self.events.ask("logout_endpoint", InvalidRequest, logout.request, logout.client, session)
         if logout.destination is not None:
-            return see_other(logout.destination, self.sessions.no_cookie())
-        name = display_name(logout.client) if logout.client is not None else ""
-        page = with_page_headers(await self.answers.pages.signed_out(SignedOutPage(client_name=name)))
-        return page.with_headers(self.sessions.no_cookie())
+            response = see_other(logout.destination, self.sessions.no_cookie())
+        else:
+            name = display_name(logout.client) if logout.client is not None else ""
+            page = with_page_headers(await self.answers.pages.signed_out(SignedOutPage(client_name=name)))
+            response = page.with_headers(self.sessions.no_cookie())
+        if "logout_endpoint_response" in self.events.wanted:
+            await self.events.ask(
+                "logout_endpoint_response", InvalidRequest, logout.request, logout.client, response
+            )
+        return response
 
     async def _ask(
         self, request: HttpRequest, logout: _Logout, session: Session | None, now: datetime

@@ -11,23 +11,19 @@ from urllib.parse import quote
 import msgspec
 
 from authwright.clock import Clock, utcnow
-from authwright.protocol.errors import AccessDenied, InvalidRequest, OAuthError, SlowDown
+from authwright.protocol.errors import AccessDenied, InvalidRequest, OAuthError
 from authwright.protocol.http import HttpRequest, HttpResponse, Pass, see_other
 from authwright.protocol.params import Params
-from authwright.provider.accounts import Accounts
-from authwright.provider.audit import Audit, LoginCompleted, LoginFailed, log_refusal
-from authwright.provider.authorization_request import AuthorizationRequests, RedirectTarget
+from authwright.provider.authorization_request import AuthorizationRequests
 from authwright.provider.browser_answers import OURS, BrowserAnswers, read_form
 from authwright.provider.browser_binding import BrowserBinding, ForgedRequest, check_same_origin
 from authwright.provider.interaction import Interaction, Interactions
-from authwright.provider.interaction_pages import MAX_USERNAME, InteractionPages
-from authwright.provider.limits import Limits
+from authwright.provider.interaction_pages import InteractionPages
 from authwright.provider.sessions import ProviderSessions
 from authwright.provider.settings import Settings
+from authwright.provider.sign_in import NotSignedIn, SignIn
 from authwright.records import Consent
 from authwright.stores.protocols import ConsentStore, OnceStore
-
-WRONG_CREDENTIALS = "Wrong username or password. Check both and try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +67,9 @@ class LoginEndpoint:
     forms: InteractionForms
     requests: AuthorizationRequests
     sessions: ProviderSessions
-    accounts: Accounts
-    limits: Limits
+    sign_in: SignIn
     steps: InteractionPages
     answers: BrowserAnswers
-    audit: Audit
     clock: Clock = utcnow
 
     async def handle(self, request: HttpRequest) -> HttpResponse | Pass:
@@ -109,71 +103,24 @@ class LoginEndpoint:
             return self.forms.back(msgspec.structs.replace(interaction, chosen=before.digest), browser)
 
         # 3. Who is it?
-        username, password = form.one("username"), form.one("password")
-        if username is None or password is None:
+        outcome = await self.sign_in.attempt(
+            form, request, before=before, client_id=target.client.client_id, now=now
+        )
+        if isinstance(outcome, NotSignedIn):
             return await self.steps.login(
                 target,
                 interaction,
                 browser,
-                username=username or "",
-                problem="Enter your username and your password.",
-                status=400,
+                username=outcome.username,
+                problem=outcome.problem,
+                status=outcome.status,
+                retry_after=outcome.retry_after,
             )
-        try:
-            await self.limits.login_attempt(username[:MAX_USERNAME], request.peer, now)
-        except SlowDown as limit:
-            return await self._limited(request, target, interaction, browser, username, limit)
-        account = await self.accounts.authenticate(username, password)
-        if account is None:
-            self.audit.record(LoginFailed(client_id=target.client.client_id, reason="credentials"))
-            wrong = AccessDenied("The sign-in failed.", detail="login.credentials")
-            log_refusal("login", wrong, request, target.client.client_id)
-            # The same words for an unknown name as for a wrong password.
-            return await self.steps.login(
-                target, interaction, browser, username=username, problem=WRONG_CREDENTIALS, status=400
-            )
-        await self.limits.login_succeeded(username[:MAX_USERNAME], request.peer)
 
         # 4. A new session, and back to the request.
-        session, cookie = await self.sessions.begin(
-            before=before,
-            subject=account.subject,
-            now=now,
-            acr=self.forms.settings.acr_values[0] if self.forms.settings.acr_values else None,
-            amr=("pwd",),
-        )
-        self.audit.record(
-            LoginCompleted(
-                subject=account.subject, session_id=session.session_id, client_id=target.client.client_id
-            )
-        )
         return self.forms.back(
-            msgspec.structs.replace(interaction, signed_in=session.digest), browser, cookie
+            msgspec.structs.replace(interaction, signed_in=outcome.session.digest), browser, outcome.cookie
         )
-
-    async def _limited(
-        self,
-        request: HttpRequest,
-        target: RedirectTarget,
-        interaction: Interaction,
-        browser: str,
-        username: str,
-        limit: SlowDown,
-    ) -> HttpResponse:
-        self.audit.record(LoginFailed(client_id=target.client.client_id, reason="limit"))
-        log_refusal("login", limit, request, target.client.client_id)
-        response = await self.steps.login(
-            target,
-            interaction,
-            browser,
-            username=username,
-            problem=f"Too many attempts. Wait {limit.retry_after} seconds and try again.",
-            status=limit.status,
-            retry_after=limit.retry_after,
-        )
-        if response.headers.get("retry-after") is not None:
-            return response
-        return response.with_headers(("retry-after", str(limit.retry_after)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

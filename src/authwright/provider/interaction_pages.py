@@ -13,6 +13,7 @@ from authwright.provider.pages import (
     display_name,
     form_targets,
     redirect_host,
+    web_link,
     with_page_headers,
 )
 from authwright.provider.settings import Settings
@@ -74,7 +75,7 @@ class InteractionPages:
             retry_after=retry_after,
             ui_locales=_ui_locales(interaction),
         )
-        return with_page_headers(await self._pages.login(page))
+        return with_page_headers(await self._pages.login(page), retry_after=retry_after)
 
     async def account_choice(
         self,
@@ -123,9 +124,9 @@ class InteractionPages:
         page = ConsentPage(
             form=form,
             client_name=display_name(client),
-            client_uri=_https(client.client_uri),
-            policy_uri=_https(client.policy_uri),
-            tos_uri=_https(client.tos_uri),
+            client_uri=web_link(client.client_uri),
+            policy_uri=web_link(client.policy_uri),
+            tos_uri=web_link(client.tos_uri),
             redirect_host=redirect_host(target.redirect_uri),
             account=account_name(account),
             scopes=request.scopes,
@@ -159,11 +160,6 @@ def _shown_facts(
         " ".join(request.resources),
         interaction.params.encoded(),
     )
-
-
-def _https(uri: str) -> str:
-    # A link that a client chose is shown only when it can be nothing but a web page.
-    return uri if uri.startswith("https://") else ""
 
 
 def _ui_locales(interaction: Interaction) -> tuple[str, ...]:

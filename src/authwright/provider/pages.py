@@ -7,7 +7,7 @@ its `Form`. RFC 9700 §4.2 and §4.16 say what a browser must be told about such
 import re
 import unicodedata
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 from urllib.parse import urlsplit
 
 from authwright.protocol.http import HttpResponse
@@ -105,6 +105,72 @@ class FormPostPage:
     """CSP sources to which the form may go and be redirected."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceCodePage:
+    """Field `user_code`; a button. What is typed is compared without case and separators (RFC 8628 §6.1)."""
+
+    form: Form
+    user_code: str = ""
+    """What to put into the field: what the link brought, or what was typed before."""
+    problem: str = ""
+    """Why the last code was not accepted, in words for the person; empty at first."""
+    status: int = 200
+    retry_after: int | None = None
+    """Seconds, when tries are limited."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceConfirmPage:
+    """Buttons named `action`: `allow` and `deny`. Shown even when a link brought the code (RFC 8628 §3.3.1)."""
+
+    form: Form
+    user_code: str
+    """As the device shows it, for the person to compare."""
+    client_name: str
+    client_uri: str
+    policy_uri: str
+    tos_uri: str
+    account: str
+    scopes: tuple[str, ...]
+    resources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceDonePage:
+    """The person answered, and may put the browser away."""
+
+    client_name: str
+    allowed: bool
+
+
+DevicePage: TypeAlias = DeviceCodePage | DeviceConfirmPage | DeviceDonePage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackchannelPage:
+    """A request from a client elsewhere (CIBA Core 1.0 §8). Buttons named `action`: `allow` and `deny`."""
+
+    form: Form
+    client_name: str
+    client_uri: str
+    policy_uri: str
+    tos_uri: str
+    account: str
+    binding_message: str
+    """What the other device shows too; empty when it shows nothing."""
+    scopes: tuple[str, ...]
+    resources: tuple[str, ...] = ()
+    further: int = 0
+    """How many more wait after this one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NothingPendingPage:
+    """No request waits for this person's answer."""
+
+    account: str
+
+
 class Pages(Protocol):
     """One method for each page. The response's headers are completed by the provider (`with_page_headers`)."""
 
@@ -120,6 +186,10 @@ class Pages(Protocol):
 
     async def form_post(self, page: FormPostPage) -> HttpResponse: ...
 
+    async def device(self, page: DevicePage) -> HttpResponse: ...
+
+    async def backchannel(self, page: BackchannelPage | NothingPendingPage) -> HttpResponse: ...
+
 
 _ALWAYS = (
     # RFC 9700 §4.16: both, since old browsers know only the first.
@@ -131,9 +201,10 @@ _ALWAYS = (
 )
 
 
-def with_page_headers(response: HttpResponse) -> HttpResponse:
-    """`response` with every header a page must have; those it already has stay as they are."""
-    missing = [(name, value) for name, value in _ALWAYS if response.headers.get(name) is None]
+def with_page_headers(response: HttpResponse, *, retry_after: int | None = None) -> HttpResponse:
+    """`response` with every header a page must have, and Retry-After where it says to wait; those it has stay."""
+    wait = () if retry_after is None else (("retry-after", str(retry_after)),)
+    missing = [(name, value) for name, value in (*_ALWAYS, *wait) if response.headers.get(name) is None]
     return response.with_headers(*missing) if missing else response
 
 
@@ -163,6 +234,11 @@ def redirect_host(uri: str) -> str:
     """Where a redirect leads, for a person: host and port, or the scheme of an app."""
     parts = urlsplit(uri)
     return parts.netloc or f"{parts.scheme}:"
+
+
+def web_link(uri: str) -> str:
+    """`uri` if it can be nothing but a web page, else nothing: only then is a link that a client chose shown."""
+    return uri if uri.startswith("https://") else ""
 
 
 def form_source(uri: str) -> str:

@@ -5,10 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeAlias
 
+from authwright.crypto.dpop import PROOF_ALGORITHMS
 from authwright.protocol.challenge import build_challenge
 from authwright.protocol.errors import (
     InsufficientScope,
     InvalidClient,
+    InvalidDpopProof,
+    InvalidRequest,
     InvalidToken,
     MethodNotAllowed,
     OAuthError,
@@ -18,6 +21,8 @@ from authwright.protocol.errors import (
 )
 from authwright.protocol.http import NO_HEADERS, Headers, HttpRequest, HttpResponse, Pass, json_response
 from authwright.provider.audit import log_refusal, logger
+from authwright.provider.events import AnsweredByEvent, ProviderEvents
+from authwright.provider.sender_constraint import BEARER, DPOP
 from authwright.provider.settings import Settings
 from authwright.stores.protocols import StoreUnavailable
 
@@ -41,13 +46,20 @@ class Provider:
         opened: Callable[[], Awaitable[None]],
         closed: Callable[[], Awaitable[None]],
         maintain: Callable[[], Awaitable[None]],
+        dpop_nonce: Callable[[], str] | None = None,
+        events: ProviderEvents | None = None,
     ) -> None:
-        """`routes` are full paths, the issuer's own path included, each compared exactly and as it was sent."""
+        """`routes` are full paths, the issuer's own path included, each compared exactly and as it was sent.
+
+        `dpop_nonce` gives the nonce for a DPoP client's next proof; None = none are asked for.
+        """
         self.settings = settings
         self._routes = dict(routes)
         self._opened = opened
         self._closed = closed
         self._maintain = maintain
+        self._dpop_nonce = dpop_nonce
+        self._events = events if events is not None and "match_endpoint" in events.wanted else None
 
     @property
     def issuer(self) -> str:
@@ -60,11 +72,15 @@ class Provider:
 
     async def try_handle(self, request: HttpRequest) -> HttpResponse | None:
         """Answer a request for one of our paths; None for any other, or when an event passed it on."""
-        endpoint = self._routes.get(request.path)
-        if endpoint is None:
-            return None
+        path: str | None = request.path if request.path in self._routes else None
         try:
-            answer = await endpoint(request)
+            if self._events is not None:
+                path = await self._events.amend("match_endpoint", InvalidRequest, request, path)
+            if path is None:
+                return None
+            answer = await self._routes[path](request)
+        except AnsweredByEvent as event:
+            answer = event.answer
         except OAuthError as refusal:
             return self._refusal(request, refusal)
         except StoreUnavailable:
@@ -73,11 +89,19 @@ class Provider:
         except Exception as failure:
             log_failure(request, failure)
             return self._refusal(request, ServerError())
-        return None if isinstance(answer, Pass) else answer
+        return None if isinstance(answer, Pass) else self._with_nonce(request, answer)
+
+    def _with_nonce(self, request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+        # RFC 9449 §8.2: a client that proves a key gets the nonce for its next proof with every answer no cache keeps.
+        if self._dpop_nonce is None or request.headers.get("dpop") is None:
+            return answer
+        if answer.headers.get("cache-control") != "no-store":
+            return answer
+        return answer.with_headers(("dpop-nonce", self._dpop_nonce()))
 
     def serves(self, path: str) -> bool:
         """Whether `path`, as it was sent, is one of ours."""
-        return path in self._routes
+        return path in self._routes or self._events is not None
 
     async def open(self) -> None:
         """Open stores and read keys. Safe to call more than once."""
@@ -103,30 +127,43 @@ class Provider:
     def _refusal(self, request: HttpRequest, refusal: OAuthError) -> HttpResponse:
         if not request.path.endswith("/token"):
             log_refusal(request.path, refusal, request)
-        return json_response(refusal.http_status, refusal.members(), self._refusal_headers(refusal))
+        headers = self._refusal_headers(request, refusal)
+        answer = json_response(refusal.http_status, refusal.members(), headers)
+        return self._with_nonce(request, answer)
 
-    def _refusal_headers(self, refusal: OAuthError) -> Headers:
+    def _refusal_headers(self, request: HttpRequest, refusal: OAuthError) -> Headers:
         realm = self.settings.issuer
         match refusal:
             case MethodNotAllowed():
                 return Headers.of({"allow": refusal.allow})
             case SlowDown() | TemporarilyUnavailable():
                 return Headers.of({"retry-after": str(refusal.retry_after)})
-            case InvalidToken() | InsufficientScope():
-                scope = refusal.scope if isinstance(refusal, InsufficientScope) else ""
+            case _ if refusal.code in (InvalidToken.error, InsufficientScope.error):
                 # RFC 6750 §3.
-                challenge = {
-                    "realm": realm,
-                    "error": refusal.code,
-                    "error_description": refusal.description,
-                    "scope": scope,
-                }
-                return Headers.of({"www-authenticate": build_challenge("Bearer", challenge)})
+                scope = refusal.scope if isinstance(refusal, InsufficientScope) else ""
+                # RFC 9449 §7.1: the challenge names the scheme that was used, or the one that should have been.
+                used = (request.headers.get("authorization") or "").partition(" ")[0]
+                scheme = DPOP if used.lower() == DPOP.lower() else getattr(refusal, "scheme", BEARER)
+                return _challenge(refusal, realm, scheme, scope)
+            case InvalidDpopProof() if refusal.at_resource:
+                return _challenge(refusal, realm, refusal.scheme)
             case _ if refusal.code == InvalidClient.error:
                 # RFC 6749 §5.2: 401 names the scheme the client may use.
                 return Headers.of({"www-authenticate": build_challenge("Basic", {"realm": realm})})
             case _:
                 return NO_HEADERS
+
+
+def _challenge(refusal: OAuthError, realm: str, scheme: str, scope: str = "") -> Headers:
+    parameters = {
+        "realm": realm,
+        "error": refusal.code,
+        "error_description": refusal.description,
+        "scope": scope,
+        # RFC 9449 §7.1.
+        "algs": " ".join(PROOF_ALGORITHMS) if scheme == DPOP else "",
+    }
+    return Headers.of({"www-authenticate": build_challenge(scheme, parameters)})
 
 
 def log_failure(request: HttpRequest, failure: Exception) -> None:

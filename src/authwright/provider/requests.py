@@ -9,7 +9,8 @@ from authwright.protocol.client_credentials import ClientCredentials
 from authwright.protocol.http import HttpRequest
 from authwright.protocol.params import Params
 from authwright.records import Client
-from authwright.ticket import Confirmation
+from authwright.remote.dpop import ProvenKey
+from authwright.ticket import Confirmation, SingleUse
 
 P = TypeVar("P")
 
@@ -33,6 +34,8 @@ class ClientAuthentication(msgspec.Struct, frozen=True):
 
     client: Client
     method: str
+    single_use: SingleUse | None = None
+    """The assertion's id, not yet claimed: to be claimed before anything is written or given. None = nothing to claim."""
 
     @property
     def confidential(self) -> bool:
@@ -48,6 +51,9 @@ class AuthenticatedTokenRequest(msgspec.Struct, Generic[P], frozen=True):
     authentication: ClientAuthentication
     request: TokenRequest[P]
     confirmation: Confirmation | None = None
+    """The key it proves to hold: what is issued is bound to it."""
+    proof: ProvenKey | None = None
+    """The DPoP proof, not yet claimed, as the assertion in `authentication`."""
 
     @property
     def client(self) -> Client:

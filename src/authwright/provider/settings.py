@@ -14,6 +14,8 @@ DEFAULT_LIFETIMES: Mapping[TokenKind, timedelta] = {
     TokenKind.ACCESS_TOKEN: timedelta(minutes=10),
     TokenKind.ID_TOKEN: timedelta(minutes=10),
     TokenKind.REFRESH_TOKEN: timedelta(days=30),
+    TokenKind.DEVICE_CODE: timedelta(minutes=10),
+    TokenKind.AUTH_REQ_ID: timedelta(minutes=5),
 }
 
 
@@ -25,6 +27,21 @@ class Resource:
     scopes: tuple[str, ...] = ()
     introspected_by: frozenset[str] = frozenset()
     """Clients that may introspect tokens for it."""
+    access_token_lifetime: timedelta | None = None
+    """Of the lifetimes that a token's resources and its client set, the shortest counts; None = no say."""
+    access_token_format: str = ""
+    """"jwt" or "opaque", before the client's choice; opaque where two resources differ. Empty = no say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedIssuer:
+    """Another issuer whose signed statements about users are believed (RFC 7523 §3)."""
+
+    issuer: str
+    """Exact, as it stands in `iss`. It must name users as we do."""
+    jwks_uri: str
+    audience: str = ""
+    """What its statements must name as `aud`; empty = our issuer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +58,11 @@ class Settings:
     """Overrides of `DEFAULT_LIFETIMES`."""
     sliding_refresh: bool = True
     """Whether a refresh token made by rotation gets a full lifetime, instead of what was left of the first."""
+    refresh_absolute_lifetime: timedelta | None = None
+    """How long a family of refresh tokens lives from its first on, however often it is used. None = no such end."""
     resources: tuple[Resource, ...] = ()
+    dpop_nonce: bool = False
+    """Whether DPoP proofs must carry a nonce of ours (RFC 9449 §8)."""
     acr_values: tuple[str, ...] = ("urn:authwright:acr:password",)
     """What a sign-in with the built-in login page amounts to."""
     session_lifetime: timedelta = timedelta(hours=12)

@@ -5,12 +5,11 @@ failed check, a refusing event, a failing signer or a caller that hung up spends
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, overload
 
 import msgspec
 
 from authwright.clock import Clock, utcnow
-from authwright.crypto.handles import random_id
 from authwright.protocol.client_credentials import parse_client_credentials
 from authwright.protocol.errors import (
     InvalidClient,
@@ -24,24 +23,30 @@ from authwright.protocol.errors import (
     UnsupportedGrantType,
 )
 from authwright.protocol.http import HttpRequest, HttpResponse, Pass, json_response
-from authwright.protocol.params import Params, parse_form, parse_params
-from authwright.protocol.token import build_token_response, parse_token_request
+from authwright.protocol.params import REPEATABLE, Params, parse_form, parse_params
+from authwright.protocol.token import (
+    AUTHORIZATION_CODE,
+    PASSWORD,
+    build_token_response,
+    parse_token_request,
+)
 from authwright.provider.audit import (
     Audit,
-    CodeReplayed,
-    RefreshReplayed,
     TokenIssued,
     TokenRefused,
     log_refusal,
 )
 from authwright.provider.client_authentication import ClientAuthenticator
+from authwright.provider.concluded_ticket import asked_tokens, bound, concluded
 from authwright.provider.events import AnsweredByEvent, ProviderEvents
-from authwright.provider.grants.base import AnyGrant, BindingFailed, Replayed
+from authwright.provider.grants.base import AnyGrant, BindingFailed, Polled, Replayed
+from authwright.provider.redemptions import Redemptions
 from authwright.provider.requests import AuthenticatedTokenRequest, ClientAuthentication, TokenRequest
+from authwright.provider.sender_constraint import SenderConstraint
 from authwright.provider.settings import Settings
 from authwright.provider.token_response import Issuance, TokenResponseGenerator
-from authwright.stores.protocols import AlreadyConsumed, Change, Committed, Conflict, Revoked, TicketStore
-from authwright.ticket import NOTHING, StoredTicket, Ticket, TokenKind
+from authwright.stores.protocols import OnceStore, TicketStore
+from authwright.ticket import StoredTicket, Ticket, TokenKind
 
 Request = AuthenticatedTokenRequest[Any]
 
@@ -54,11 +59,24 @@ GRANT_EVENTS: Mapping[str, tuple[str, type[OAuthError]]] = {
 
 # RFC 6749 §2.3.1, §3.2: what must never stand in a URL.
 NEVER_IN_QUERY = frozenset(
-    {"client_secret", "client_assertion", "code", "code_verifier", "refresh_token", "password", "grant_type"}
+    {
+        "client_secret",
+        "client_assertion",
+        "code",
+        "code_verifier",
+        "refresh_token",
+        "device_code",
+        "auth_req_id",
+        "password",
+        "grant_type",
+    }
 )
 
+# The events that give a ticket instead of amending one.
+PASSWORD_EVENT = "grant_resource_owner_credentials"
+CUSTOM_EVENT = "grant_custom_extension"
+
 ROUNDS = 2
-FAILURE_ROUNDS = 8
 
 
 class TokenEndpoint:
@@ -69,7 +87,9 @@ class TokenEndpoint:
         grants: Iterable[AnyGrant],
         authenticator: ClientAuthenticator,
         generator: TokenResponseGenerator,
+        sender: SenderConstraint,
         tickets: TicketStore,
+        once: OnceStore,
         events: ProviderEvents,
         audit: Audit,
         clock: Clock = utcnow,
@@ -78,7 +98,8 @@ class TokenEndpoint:
         self._grants: Mapping[str, AnyGrant] = {grant.grant_type: grant for grant in grants}
         self._authenticator = authenticator
         self._generator = generator
-        self._tickets = tickets
+        self._sender = sender
+        self._redemptions = Redemptions(tickets=tickets, once=once, audit=audit)
         self._events = events
         self._audit = audit
         self._clock = clock
@@ -88,11 +109,11 @@ class TokenEndpoint:
         grant_type = client_id = None
         try:
             # 1. Read: the whole message, bounded, and the parameters of its grant.
-            params = read_form(http)
+            params = await self._extract(read_form(http), http)
             grant_type = params.one("grant_type")
             token_request = self._read(params, http)
             client_id = token_request.credentials.client_id
-            # 2. Authenticate: who asks.
+            # 2. Authenticate: who asks, and which key it proves to hold.
             request = await self._authenticate(token_request)
             # 3. Is this grant for this client, and what would it redeem?
             grant = self._grant_for(request)
@@ -103,11 +124,14 @@ class TokenEndpoint:
                 ticket = await self._decide(request, grant, found)
                 # 5. Generate: the tokens, made but not yet valid.
                 issuance = await self._generate(request, ticket)
-                # 6. Commit: spend what is redeemed and store what was made, as one; then answer.
-                found = await self._commit(ticket, issuance.records(), request)
+                answer = json_response(200, build_token_response(issuance.response))
+                # 6. Claim what is good for one request: only now, so that a refused one has not used it up.
+                request = await self._claim(request)
+                # 7. Commit: spend what is redeemed and store what was made, as one; then answer.
+                found = await self._redemptions.commit(ticket, issuance.records(), request)
                 if found is None:
                     self._issued(request, ticket, issuance)
-                    return json_response(200, build_token_response(issuance.response))
+                    return answer
             raise TemporarilyUnavailable("Try again.", detail="store.contention")
         except AnsweredByEvent as event:
             return event.answer
@@ -115,9 +139,26 @@ class TokenEndpoint:
             self._refused(refusal, http, client_id, grant_type)
             raise
 
+    async def give(self, request: Request, found: StoredTicket) -> Issuance | None:
+        """Phases 4, 5 and 7 for a request that the provider itself makes; None when `found` was spent meanwhile.
+
+        So that what is pushed passes every check and every event that what is fetched passes.
+        """
+        ticket = await self._decide(request, self._grant_for(request), found)
+        issuance = await self._generate(request, ticket)
+        if await self._redemptions.commit(ticket, issuance.records(), request) is not None:
+            return None
+        self._issued(request, ticket, issuance)
+        return issuance
+
+    async def _extract(self, params: Params, http: HttpRequest) -> Params:
+        if "extract_token_request" not in self._events.wanted:
+            return params
+        return await self._events.ask("extract_token_request", InvalidRequest, params, http) or params
+
     def _read(self, params: Params, http: HttpRequest) -> TokenRequest[Any]:
-        shared = parse_token_request(params)
-        grant = self._grants.get(shared.grant_type)
+        grant = self._grants.get(params.one("grant_type") or "")
+        shared = parse_token_request(params, REPEATABLE | grant.repeatable if grant else REPEATABLE)
         return TokenRequest(
             grant_type=shared.grant_type,
             credentials=parse_client_credentials(http.headers, params),
@@ -136,81 +177,135 @@ class TokenEndpoint:
                 "validate_client_authentication", InvalidClient, token_request
             )
         if authentication is None:
-            authentication = await self._authenticator.authenticate(
+            authentication = await self._authenticator.identify(
                 token_request.credentials, token_request.http, now
             )
         elif authentication.client.client_id != token_request.credentials.client_id:
             raise ServerError(
                 detail="event.other_client: validate_client_authentication answered another client"
             )
+        confirmation, proof = self._sender.identify(token_request.http, authentication.client, now)
         return AuthenticatedTokenRequest(
-            self._settings.issuer, self._settings.tenant, now, authentication, token_request
+            self._settings.issuer,
+            self._settings.tenant,
+            now,
+            authentication,
+            token_request,
+            confirmation,
+            proof,
         )
 
     def _grant_for(self, request: Request) -> AnyGrant | None:
-        """The grant, or None for a type that only the event `grant_custom_extension` may serve."""
+        """The grant, or None for a type that only an event may serve."""
         grant_type = request.request.grant_type
+        registered = grant_type in request.client.grant_types
         grant = self._grants.get(grant_type)
-        if grant is None and "grant_custom_extension" not in self._events.wanted:
-            raise UnsupportedGrantType("The specified 'grant_type' parameter is not supported.")
-        if grant_type not in request.client.grant_types:
+        if grant is None and not self._events_serve(grant_type, registered):
+            raise UnsupportedGrantType(
+                "The authorization code grant is not allowed by this authorization server."
+                if grant_type == AUTHORIZATION_CODE
+                else "The specified 'grant_type' parameter is not supported."
+            )
+        if not registered:
             raise UnauthorizedClient(
                 "The client may not use the specified 'grant_type'.", detail="client.grant_not_allowed"
             )
+        if grant is not None:
+            grant.check(request)
         return grant
 
+    def _events_serve(self, grant_type: str, registered: bool) -> bool:
+        """Whether an event may give a ticket where no grant object does."""
+        wanted = self._events.wanted
+        if (PASSWORD_EVENT if grant_type == PASSWORD else CUSTOM_EVENT) in wanted:
+            return True
+        return "token_endpoint" in wanted and registered
+
     async def _decide(self, request: Request, grant: AnyGrant | None, found: StoredTicket | None) -> Ticket:
-        if grant is None:
-            await self._validate(request, None)
-            ticket = await self._ask_custom_extension(request)
-        else:
+        asked = asked_tokens(request)
+        ticket: Ticket | None
+        if grant is not None and grant.redeems:
             ticket = await self._authorize(request, grant, found)
             await self._validate(request, found)
-        event, default = GRANT_EVENTS.get(request.request.grant_type, ("", InvalidGrant))
-        if event in self._events.wanted:
-            ticket = await self._ask_with_ticket(event, default, request, ticket)
+        else:
+            await self._validate(request, None)
+            ticket = await self._granted(request, grant)
+        if ticket is not None:
+            ticket = bound(ticket, request)
+            ticket = ticket if asked is None else msgspec.structs.replace(ticket, issues=asked)
+            event, default = GRANT_EVENTS.get(request.request.grant_type, ("", InvalidGrant))
+            if event in self._events.wanted:
+                ticket = await self._ask_with_ticket(event, default, request, ticket)
         if "token_endpoint" in self._events.wanted:
             ticket = await self._ask_with_ticket("token_endpoint", InvalidGrant, request, ticket)
+        if ticket is None:
+            raise ServerError(detail="event.no_ticket: token_endpoint supplied none")
+        return concluded(ticket, request)
+
+    async def _granted(self, request: Request, grant: AnyGrant | None) -> Ticket | None:
+        """What a grant that redeems nothing gives; None when it is left to `token_endpoint`."""
+        ticket: Ticket | None = None
+        event: str = CUSTOM_EVENT
+        default: type[OAuthError] = UnsupportedGrantType
+        if request.request.grant_type == PASSWORD:
+            event, default = PASSWORD_EVENT, InvalidGrant
+        if event in self._events.wanted and (grant is None or event == PASSWORD_EVENT):
+            ticket = await self._events.ask(event, default, request)
+        if ticket is None and grant is not None:
+            ticket = await self._authorize(request, grant, None)
+        if ticket is None and "token_endpoint" not in self._events.wanted:
+            raise default("The specified 'grant_type' parameter is not supported.")
         return ticket
 
     async def _authorize(self, request: Request, grant: AnyGrant, found: StoredTicket | None) -> Ticket:
         try:
             return await grant.authorize(request, found)
         except Replayed as replay:
-            await self._revoke_replayed(replay.stored, request)
+            await self._claim(request)
+            await self._redemptions.revoke_replayed(replay.stored, request)
             raise
         except BindingFailed as failure:
-            await self._count_failure(failure.stored, request)
+            await self._claim(request)
+            await self._redemptions.count_failure(failure.stored, request)
             raise
-
-    async def _ask_custom_extension(self, request: Request) -> Ticket:
-        ticket: Ticket | None = await self._events.ask(
-            "grant_custom_extension", UnsupportedGrantType, request
-        )
-        if ticket is None:
-            raise UnsupportedGrantType("The specified 'grant_type' parameter is not supported.")
-        return ticket
+        except Polled as poll:
+            await self._claim(request)
+            raise await self._redemptions.note_poll(poll, request) from None
 
     async def _validate(self, request: Request, found: StoredTicket | None) -> None:
         if "validate_token_request" in self._events.wanted:
             await self._events.ask("validate_token_request", InvalidRequest, request, found)
 
+    @overload
     async def _ask_with_ticket(
         self, event: str, default: type[OAuthError], request: Request, ticket: Ticket
-    ) -> Ticket:
+    ) -> Ticket: ...
+    @overload
+    async def _ask_with_ticket(
+        self, event: str, default: type[OAuthError], request: Request, ticket: Ticket | None
+    ) -> Ticket | None: ...
+    async def _ask_with_ticket(
+        self, event: str, default: type[OAuthError], request: Request, ticket: Ticket | None
+    ) -> Ticket | None:
         """What the event makes of the ticket; when it answers itself, what the ticket redeems is spent all the same."""
         try:
             amended: Ticket | None = await self._events.ask(event, default, request, ticket)
         except AnsweredByEvent:
-            await self._commit(ticket, (), request)
+            await self._answered(request, ticket)
             raise
-        if amended is None:
-            return ticket
+        if amended is None or ticket is None:
+            return amended or ticket
         # An event describes what is granted; what is spent for it stays decided.
-        return msgspec.structs.replace(amended, redeems=ticket.redeems, rewrites=ticket.rewrites)
+        return msgspec.structs.replace(
+            amended, redeems=ticket.redeems, rewrites=ticket.rewrites, single_use=ticket.single_use
+        )
 
     async def _generate(self, request: Request, ticket: Ticket) -> Issuance:
-        issuance = await self._generator.process(request, ticket)
+        try:
+            issuance = await self._generator.process(request, ticket)
+        except AnsweredByEvent:
+            await self._answered(request, ticket)
+            raise
         if "token_endpoint_response" not in self._events.wanted:
             return issuance
         try:
@@ -218,58 +313,34 @@ class TokenEndpoint:
                 "token_endpoint_response", InvalidRequest, request, ticket, issuance.response
             )
         except AnsweredByEvent:
-            await self._commit(ticket, issuance.records(), request)
+            await self._answered(request, ticket, issuance.records())
             raise
         return issuance if amended is None else msgspec.structs.replace(issuance, response=amended)
 
-    async def _commit(
-        self, ticket: Ticket, records: tuple[StoredTicket, ...], request: Request
-    ) -> StoredTicket | None:
-        """None when all of it is stored; what the ticket redeems, as it now stands, when another request spent it first.
+    async def _answered(
+        self, request: Request, ticket: Ticket | None, records: tuple[StoredTicket, ...] = ()
+    ) -> None:
+        """An event answered once it was decided: an answered code is a spent code, and is answered once."""
+        await self._claim(request)
+        stored = await self._redemptions.commit(ticket, records, request) if ticket is not None else None
+        if stored is not None:
+            # Another request spent it meanwhile. Inside a grace window the client may ask again; else it is reuse.
+            if stored.kind is not TokenKind.REFRESH_TOKEN or not request.client.refresh_grace:
+                await self._redemptions.revoke_replayed(stored, request)
+            raise InvalidGrant("The specified grant is no longer valid.", detail="event.answered_late")
 
-        Raises InvalidGrant when the grant was revoked meanwhile.
+    async def _claim(self, request: Request) -> Request:
+        """The request with its client assertion and its DPoP proof used up.
+
+        Raises InvalidClient or InvalidDpopProof for one that was used before.
         """
-        redeems = spent(ticket, request)
-        if redeems is None and not records and ticket.rewrites is None:
-            return None
-        changes = (Change(ticket.rewrites, _rewritten(ticket.rewrites, ticket)),) if ticket.rewrites else ()
-        outcome = await self._tickets.commit(
-            id=random_id(),
-            now=request.now,
-            consume=redeems,
-            replace=changes,
-            add=records,
-            live=() if ticket.redeems is None else (ticket.redeems.grant_id,),
+        if request.authentication.single_use is None and request.proof is None:
+            return request
+        authentication = await self._authenticator.claim(
+            request.authentication, request.request.http, request.now
         )
-        match outcome:
-            case Committed():
-                return None
-            case AlreadyConsumed(stored):
-                return stored
-            case Revoked():
-                raise InvalidGrant("The specified grant is no longer valid.", detail="grant.revoked")
-            case Conflict():
-                # It changed under us and may still be good: nothing was spent, so trying again is right.
-                raise TemporarilyUnavailable("Try again.", detail="store.conflict")
-
-    async def _revoke_replayed(self, stored: StoredTicket, request: Request) -> None:
-        """RFC 6749 §4.1.2, RFC 9700 §4.14.2: everything the grant ever gave stops working."""
-        await self._tickets.revoke(now=request.now, grant_id=stored.grant_id)
-        replayed = CodeReplayed if stored.kind is TokenKind.AUTHORIZATION_CODE else RefreshReplayed
-        self._audit.record(replayed(client_id=request.client.client_id, grant_id=stored.grant_id))
-
-    async def _count_failure(self, stored: StoredTicket, request: Request) -> None:
-        """One more failed redemption of a code by its own client; the tenth is its last."""
-        current: StoredTicket | None = stored
-        for _ in range(FAILURE_ROUNDS):
-            if current is None or current.binding is None or current.used_at is not None:
-                return
-            binding = msgspec.structs.replace(current.binding, failures=current.binding.failures + 1)
-            change = Change(current, msgspec.structs.replace(current, binding=binding))
-            outcome = await self._tickets.commit(id=random_id(), now=request.now, replace=(change,))
-            if not isinstance(outcome, Conflict):
-                return
-            current = await self._tickets.get(stored.kind, stored.digest)
+        await self._sender.claim(request.proof)
+        return msgspec.structs.replace(request, authentication=authentication, proof=None)
 
     def _issued(self, request: Request, ticket: Ticket, issuance: Issuance) -> None:
         if self._audit.watched:
@@ -309,16 +380,3 @@ def read_form(http: HttpRequest) -> Params:
         if in_query & (NEVER_IN_QUERY | frozenset(params.names())):
             raise InvalidRequest("Parameters of this request belong in its body.", detail="req.in_query")
     return params
-
-
-def spent(ticket: Ticket, request: Request) -> StoredTicket | None:
-    """What the ticket spends: a code always, a refresh token when the client's rotate and it was not spent before."""
-    redeems = ticket.redeems
-    if redeems is None or redeems.kind is not TokenKind.REFRESH_TOKEN:
-        return redeems
-    return redeems if request.client.refresh_rotation and redeems.used_at is None else None
-
-
-def _rewritten(stored: StoredTicket, ticket: Ticket) -> StoredTicket:
-    kept = msgspec.structs.replace(ticket, redeems=None, rewrites=None, carry=NOTHING, response=NOTHING)
-    return msgspec.structs.replace(stored, ticket=kept)

@@ -8,11 +8,22 @@ from typing import Any, Protocol
 
 import msgspec
 
+from authwright.protocol.ciba import AUTH_REQ_ID_CLAIM, CIBA, RT_HASH_CLAIM
+from authwright.protocol.device import DEVICE_CODE
 from authwright.protocol.errors import ServerError
 from authwright.protocol.scopes import OFFLINE_ACCESS, OPENID
-from authwright.protocol.token import AUTHORIZATION_CODE, CLIENT_CREDENTIALS, REFRESH_TOKEN, TokenResponse
+from authwright.protocol.token import (
+    AUTHORIZATION_CODE,
+    CLIENT_CREDENTIALS,
+    PASSWORD,
+    REFRESH_TOKEN,
+    TokenResponse,
+)
+from authwright.provider.concluded_ticket import asked_tokens
+from authwright.provider.grants.ciba import CibaParameters
 from authwright.provider.minting import Minted, Minting
 from authwright.provider.requests import AuthenticatedTokenRequest
+from authwright.provider.sender_constraint import token_type
 from authwright.ticket import StoredTicket, Ticket, TokenKind
 
 Request = AuthenticatedTokenRequest[Any]
@@ -52,6 +63,12 @@ class DefaultTokenResponseGenerator:
             return await self.process_authorization_code(request, ticket)
         if grant_type == REFRESH_TOKEN:
             return await self.process_refresh_token(request, ticket)
+        if grant_type == PASSWORD:
+            return await self.process_password(request, ticket)
+        if grant_type == DEVICE_CODE:
+            return await self.process_device_code(request, ticket)
+        if grant_type == CIBA:
+            return await self.process_ciba(request, ticket)
         return await self.process_extension_grant(request, ticket)
 
     async def process_client_credentials(self, request: Request, ticket: Ticket) -> Issuance:
@@ -61,9 +78,11 @@ class DefaultTokenResponseGenerator:
 
     async def process_authorization_code(self, request: Request, ticket: Ticket) -> Issuance:
         """An access token, a refresh token with offline_access, an ID token with openid."""
-        access, refresh = await self.create_access_token(request, ticket)
-        id_token = await self.create_id_token(request, ticket, access)
-        return issuance(ticket, access=access, refresh=refresh, id_token=id_token)
+        return await self._for_user(request, ticket)
+
+    async def process_password(self, request: Request, ticket: Ticket) -> Issuance:
+        """As for a code: what the ticket's scopes call for."""
+        return await self._for_user(request, ticket)
 
     async def process_refresh_token(self, request: Request, ticket: Ticket) -> Issuance:
         """As for a code; a client whose refresh tokens rotate gets the next one."""
@@ -71,8 +90,36 @@ class DefaultTokenResponseGenerator:
         id_token = await self.create_id_token_from_refresh_token_request(request, ticket, access)
         return issuance(ticket, access=access, refresh=refresh, id_token=id_token)
 
+    async def process_device_code(self, request: Request, ticket: Ticket) -> Issuance:
+        """As for a code, without a nonce: there was no authentication request that had one (RFC 8628 §3.5)."""
+        return await self._for_user(request, msgspec.structs.replace(ticket, nonce=None))
+
+    async def process_ciba(self, request: Request, ticket: Ticket) -> Issuance:
+        """As for a device code, and always with an ID token: the client asked for an authentication (CIBA Core §10.1)."""
+        access, refresh = await self.create_access_token(request, ticket)
+        told = msgspec.structs.replace(ticket, scopes=tuple(dict.fromkeys((*ticket.scopes, OPENID))))
+        if isinstance(request.request.grant, CibaParameters) and request.request.grant.pushed:
+            told = self._with_push_claims(request, told, refresh)
+        id_token = await self.create_id_token(request, told, access)
+        return issuance(ticket, access=access, refresh=refresh, id_token=id_token)
+
+    def _with_push_claims(self, request: Request, ticket: Ticket, refresh: Minted | None) -> Ticket:
+        """CIBA Core §10.3.1: what ties a pushed ID token to its request and to the refresh token beside it."""
+        bound = {AUTH_REQ_ID_CLAIM: request.request.grant.auth_req_id}
+        if refresh is not None:
+            bound[RT_HASH_CLAIM] = self._minting.id_token_hash(request.client, refresh.value)
+        only = frozenset({TokenKind.ID_TOKEN})
+        return msgspec.structs.replace(
+            ticket,
+            claims={**ticket.claims, **bound},
+            destinations={**ticket.destinations, **dict.fromkeys(bound, only)},
+        )
+
     async def process_extension_grant(self, request: Request, ticket: Ticket) -> Issuance:
         """Any other grant: what the ticket's scopes call for."""
+        return await self._for_user(request, ticket)
+
+    async def _for_user(self, request: Request, ticket: Ticket) -> Issuance:
         access, refresh = await self.create_access_token(request, ticket)
         id_token = await self.create_id_token(request, ticket, access)
         return issuance(ticket, access=access, refresh=refresh, id_token=id_token)
@@ -88,19 +135,23 @@ class DefaultTokenResponseGenerator:
         if self.gets_refresh_token(request, ticket):
             kept = kept_for_refresh(request, ticket)
             refresh = await self._minting.refresh_token(kept, request.client, grant_type, request.now)
-        return access, refresh
+        # An event may leave a refresh token out by making an empty one.
+        return access, refresh if refresh is not None and refresh.value else None
 
     async def create_id_token(self, request: Request, ticket: Ticket, access: Minted | None) -> Minted | None:
         """The ID token, when openid was granted to a user."""
         if ticket.subject is None or OPENID not in ticket.scopes or not wanted(ticket, TokenKind.ID_TOKEN):
             return None
-        return await self._minting.id_token(
+        minted = await self._minting.id_token(
             ticket,
             request.client,
             request.now,
             access_token=access.value if access is not None else None,
             nonce=ticket.nonce,
         )
+        if not minted.value:
+            raise ServerError(detail="generator.no_id_token")
+        return minted
 
     async def create_id_token_from_refresh_token_request(
         self, request: Request, ticket: Ticket, access: Minted | None
@@ -129,6 +180,10 @@ def kept_for_refresh(request: Request, ticket: Ticket) -> Ticket:
 
     What an event took away or added in this request stays away or added.
     """
+    if ticket.issues is not None and ticket.issues == asked_tokens(request):
+        # `response_type` speaks of this response, not of those to come.
+        before = ticket.redeems.ticket.issues if ticket.redeems is not None else None
+        ticket = msgspec.structs.replace(ticket, issues=before)
     if ticket.redeems is None:
         return ticket
     granted = ticket.redeems.ticket
@@ -160,11 +215,11 @@ def issuance(
     """Put a response together from what was minted."""
     minted = tuple(item for item in (access, refresh, id_token) if item is not None)
     # RFC 6749 §5.1: access_token is what a token response is for, unless the grant decided otherwise.
-    if access is None and wanted(ticket, TokenKind.ACCESS_TOKEN):
+    if (access is None or not access.value) and wanted(ticket, TokenKind.ACCESS_TOKEN):
         raise ServerError(detail="generator.no_access_token")
     response = TokenResponse(
         access_token=access.value if access is not None else None,
-        token_type="Bearer" if access is not None else None,
+        token_type=token_type(ticket) if access is not None else None,
         expires_in=access.expires_in if access is not None else None,
         refresh_token=refresh.value if refresh is not None else None,
         id_token=id_token.value if id_token is not None else None,

@@ -4,6 +4,8 @@ import hashlib
 import hmac
 from datetime import UTC, datetime
 
+import msgspec
+
 from authwright.crypto.dpop import VerifiedProof, verify_proof
 from authwright.crypto.dpop_nonces import DpopNonces
 from authwright.protocol.dpop import MAX_AGE, MAX_AHEAD, ProofRejected, check_proof, read_proof
@@ -13,6 +15,16 @@ from authwright.stores.protocols import OnceStore
 
 class NonceNeeded(ProofRejected):
     """The proof has no nonce of ours, or an old one; the client may try again with the current one (RFC 9449 §8)."""
+
+
+class ProvenKey(msgspec.Struct, frozen=True):
+    """A key that a good proof proves, as long as the proof comes for the first time."""
+
+    jkt: str
+    """RFC 7638 thumbprint."""
+    once_key: str
+    """What `OnceStore.claim` knows the proof by, and until when it could come back."""
+    until: datetime
 
 
 class DpopProofs:
@@ -37,7 +49,23 @@ class DpopProofs:
         access_token: str | None = None,
         jkt: str | None = None,
     ) -> str | None:
-        """The thumbprint of the key that the request proves; None when it carries no proof.
+        """As `verify`, and the proof is used up: the thumbprint of its key."""
+        proven = self.verify(request, url, now, access_token=access_token, jkt=jkt)
+        if proven is None:
+            return None
+        await self.claim(proven)
+        return proven.jkt
+
+    def verify(
+        self,
+        request: HttpRequest,
+        url: str,
+        now: datetime,
+        *,
+        access_token: str | None = None,
+        jkt: str | None = None,
+    ) -> ProvenKey | None:
+        """The key that the request proves, unless its proof was used before: ask `claim`. None when it carries no proof.
 
         `url` is the request's absolute URL as the client knows it. `access_token` is the token the request uses, and
         `jkt` the only key that will do. Raises ProofRejected or NonceNeeded.
@@ -53,10 +81,12 @@ class DpopProofs:
         # 2. Made after we spoke to its maker, where we ask for that.
         if self._nonces is not None and not self._nonces.accepts(verified.proof.nonce or "", now):
             raise NonceNeeded("nonce")
-        # 3. Never seen before. Last, so that a proof which is refused for another reason spends nothing.
-        if not await self._once.claim(_once_key(verified), _until(verified)):
+        return ProvenKey(verified.jkt, _once_key(verified), _until(verified))
+
+    async def claim(self, proven: ProvenKey) -> None:
+        """Use the proof up. Raises ProofRejected when it was used before (RFC 9449 §11.1)."""
+        if not await self._once.claim(proven.once_key, proven.until):
             raise ProofRejected("replay")
-        return verified.jkt
 
 
 def _once_key(verified: VerifiedProof) -> str:

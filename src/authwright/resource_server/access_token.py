@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from authwright.crypto.jwt import JwtRejected, check_claims
 from authwright.protocol.http import Json
 from authwright.resource_server.refusals import invalid_token
+from authwright.ticket import Confirmation
 
 JWT_TYPES = ("at+jwt",)
 """RFC 9068 §4: an ID token, or any other JWT of the same issuer, is refused by its `typ`."""
@@ -24,6 +25,8 @@ class AccessToken:
     scopes: tuple[str, ...]
     audience: tuple[str, ...]
     expires_at: datetime | None
+    confirmation: Confirmation | None
+    """What it is bound to; the guard has checked that the caller holds it."""
     claims: Mapping[str, Json] = field(repr=False)
     """Everything the token, or its introspection, says."""
     value: str = field(repr=False)
@@ -61,9 +64,6 @@ def from_introspection(
 
 
 def _read(token: str, claims: Mapping[str, Json], issuer: str) -> AccessToken:
-    # RFC 9449 §7.2, RFC 8705 §3: a token bound to a key is worth nothing without the proof, which Bearer has not.
-    if claims.get("cnf") is not None:
-        raise invalid_token("bound")
     scope = claims.get("scope")
     if scope is not None and not isinstance(scope, str):
         raise invalid_token("scope")
@@ -75,9 +75,22 @@ def _read(token: str, claims: Mapping[str, Json], issuer: str) -> AccessToken:
         scopes=tuple(dict.fromkeys((scope or "").split())),
         audience=_texts(claims.get("aud")),
         expires_at=_moment(claims.get("exp")),
+        confirmation=_confirmation(claims.get("cnf")),
         claims=claims,
         value=token,
     )
+
+
+def _confirmation(value: Json) -> Confirmation | None:
+    if value is None:
+        return None
+    members = value if isinstance(value, dict) else {}
+    jkt, x5t_s256 = members.get("jkt"), members.get("x5t#S256")
+    given = [text for text in (jkt, x5t_s256) if text is not None]
+    # RFC 7800 §3.1: a binding that is not understood is not one that is kept.
+    if not given or len(given) != len(members) or not all(isinstance(t, str) and t.isascii() for t in given):
+        raise invalid_token("bound")
+    return Confirmation(jkt=jkt, x5t_s256=x5t_s256)
 
 
 def _texts(value: Json) -> tuple[str, ...]:

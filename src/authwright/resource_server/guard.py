@@ -1,4 +1,7 @@
-"""The bearer guard: from a request to the access token that allows it, or to the refusal (RFC 6750, RFC 9068, RFC 7662)."""
+"""The guard: from a request to the access token that allows it, or to the refusal.
+
+RFC 6750, RFC 9068, RFC 7662; RFC 9449 and RFC 8705 for tokens that are bound to a key.
+"""
 
 import logging
 from collections.abc import Collection, Sequence
@@ -14,6 +17,7 @@ from authwright.remote.documents import RemoteFault
 from authwright.remote.issuer_metadata import IssuerMetadata
 from authwright.remote.keys import RemoteKeys
 from authwright.resource_server.access_token import JWT_TYPES, AccessToken, from_introspection, from_jwt
+from authwright.resource_server.holder import DpopAcceptance, check_holder
 from authwright.resource_server.introspection import Introspection, Introspector
 from authwright.resource_server.refusals import (
     BearerRefused,
@@ -23,6 +27,7 @@ from authwright.resource_server.refusals import (
     no_token,
     unavailable,
 )
+from authwright.stores.protocols import StoreUnavailable
 
 _LOG = logging.getLogger("authwright.resource_server")
 
@@ -34,7 +39,8 @@ class ResourceServer:
 
     `audience`: who we are in `aud`, exactly; there is no guard without it. `introspection`: how to look up tokens
     that are not JWTs; `introspect_jwts` looks those up as well, so that a revocation is seen before the token
-    expires. `scopes`: what every request needs.
+    expires. `scopes`: what every request needs. `dpop`: how tokens bound to a key are taken; without it they are
+    refused. A token bound to a certificate needs `HttpRequest.client_certificate`.
     """
 
     def __init__(
@@ -49,6 +55,7 @@ class ResourceServer:
         scopes: Sequence[str] = (),
         algorithms: Collection[str] = ALGORITHMS,
         metadata: ProviderMetadata | None = None,
+        dpop: DpopAcceptance | None = None,
     ) -> None:
         if not audience:
             raise ValueError("audience is empty: a token for anybody would be good enough")
@@ -63,10 +70,17 @@ class ResourceServer:
         self._clock = clock
         self._algorithms = tuple(algorithms)
         self._introspect_jwts = introspect_jwts
+        self._dpop = dpop
+        # RFC 9449 §7.1: a caller without a token learns every way to send one.
+        self._schemes = "Bearer" if dpop is None else "DPoP" if dpop.required else "Bearer, DPoP"
         self._metadata = IssuerMetadata(issuer, fetch, clock=clock, given=metadata)
         self._keys = RemoteKeys(self._metadata, fetch, clock=clock)
         self._introspector = (
-            None if introspection is None else Introspector(introspection, self._metadata, fetch, clock)
+            None
+            if introspection is None
+            else Introspector(
+                introspection, self._metadata, self._keys, fetch, clock, algorithms=self._algorithms
+            )
         )
 
     async def guard(self, request: HttpRequest, scopes: Collection[str] = ()) -> AccessToken:
@@ -85,9 +99,9 @@ class ResourceServer:
         except InvalidRequest as error:
             raise malformed(error) from None
         if found is None:
-            raise no_token(format_scope(needed))
+            raise no_token(format_scope(needed), self._schemes)
         scheme, value = found
-        if scheme != "bearer":
+        if scheme == "dpop" and self._dpop is None:
             raise invalid_token("scheme")
 
         # 2. Whose is it, and is it for us?
@@ -96,7 +110,13 @@ class ResourceServer:
         except RemoteFault as fault:
             raise unavailable(fault.reason) from None
 
-        # 3. Is it enough?
+        # 3. Is the caller the one it is bound to?
+        try:
+            await check_holder(request, scheme, token, self._dpop, self._clock())
+        except StoreUnavailable:
+            raise unavailable("storage") from None
+
+        # 4. Is it enough?
         if not token.allows(*needed):
             raise insufficient_scope(format_scope(needed))
         return token

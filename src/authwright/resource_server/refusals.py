@@ -1,5 +1,6 @@
-"""What a caller without a good token is told (RFC 6750 §3, RFC 9110 §11.6.1)."""
+"""What a caller without a good token is told (RFC 6750 §3, RFC 9449 §7.1, RFC 9110 §11.6.1)."""
 
+from authwright.crypto.dpop import PROOF_ALGORITHMS
 from authwright.protocol.challenge import build_challenge
 from authwright.protocol.errors import OAuthError
 from authwright.protocol.http import Headers, HttpResponse, json_response
@@ -8,7 +9,8 @@ from authwright.protocol.http import Headers, HttpResponse, json_response
 class BearerRefused(Exception):
     """The request is not let through; `response` says why, as far as the caller may know.
 
-    `error` is a code of RFC 6750 §3.1, empty when no token was sent; `reason` is a short code for the log.
+    `error` is a code of RFC 6750 §3.1 or RFC 9449 §7.1, empty when no token was sent; `reason` is a short code for
+    the log; `scheme` is the one the challenge names.
     """
 
     def __init__(
@@ -20,6 +22,8 @@ class BearerRefused(Exception):
         scope: str = "",
         reason: str = "",
         retry_after: int | None = None,
+        scheme: str = "Bearer",
+        dpop_nonce: str = "",
     ) -> None:
         super().__init__(error or "no token")
         self.status = status
@@ -28,6 +32,8 @@ class BearerRefused(Exception):
         self.scope = scope
         self.reason = reason or error
         self.retry_after = retry_after
+        self.scheme = scheme
+        self.dpop_nonce = dpop_nonce
 
     @property
     def www_authenticate(self) -> str | None:
@@ -36,8 +42,14 @@ class BearerRefused(Exception):
             return None
         # RFC 6750 §3.1: without a token the answer names no error, since nothing was wrong with anything.
         return build_challenge(
-            "Bearer",
-            {"error": self.error, "error_description": self.description, "scope": self.scope},
+            self.scheme,
+            {
+                "error": self.error,
+                "error_description": self.description,
+                "scope": self.scope,
+                # RFC 9449 §7.1.
+                "algs": " ".join(PROOF_ALGORITHMS) if self.scheme.endswith("DPoP") else "",
+            },
         )
 
     @property
@@ -51,21 +63,45 @@ class BearerRefused(Exception):
             fields.append(("www-authenticate", self.www_authenticate))
         if self.retry_after is not None:
             fields.append(("retry-after", str(self.retry_after)))
+        if self.dpop_nonce:
+            fields.append(("dpop-nonce", self.dpop_nonce))
         return json_response(self.status, members, Headers.of(fields))
 
 
-def no_token(scope: str) -> BearerRefused:
-    return BearerRefused(401, scope=scope, reason="no_token")
+def no_token(scope: str, scheme: str) -> BearerRefused:
+    return BearerRefused(401, scope=scope, reason="no_token", scheme=scheme)
 
 
 def malformed(error: OAuthError) -> BearerRefused:
     return BearerRefused(error.http_status, "invalid_request", error.description, reason=error.detail)
 
 
-def invalid_token(reason: str) -> BearerRefused:
+def invalid_token(reason: str, *, scheme: str = "Bearer") -> BearerRefused:
     # One text for every reason: which check failed is for the log.
     return BearerRefused(
-        401, "invalid_token", "The access token is expired, revoked or not valid here.", reason=reason
+        401,
+        "invalid_token",
+        "The access token is expired, revoked or not valid here.",
+        reason=reason,
+        scheme=scheme,
+    )
+
+
+def invalid_proof(reason: str) -> BearerRefused:
+    return BearerRefused(
+        401, "invalid_dpop_proof", "The DPoP proof is not valid.", reason=f"dpop.{reason}", scheme="DPoP"
+    )
+
+
+def use_nonce(nonce: str) -> BearerRefused:
+    # RFC 9449 §9: the client makes its proof again, with the nonce of this answer.
+    return BearerRefused(
+        401,
+        "use_dpop_nonce",
+        "The DPoP proof needs the nonce of this answer.",
+        reason="dpop.nonce",
+        scheme="DPoP",
+        dpop_nonce=nonce,
     )
 
 

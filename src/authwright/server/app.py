@@ -16,7 +16,7 @@ from authwright.server import declared
 from authwright.server.config import ConfigurationError, Loaded
 from authwright.server.database import faults_named, opened
 from authwright.server.declared_accounts import DeclaredAccounts
-from authwright.standard import standard_provider
+from authwright.standard import outbound, standard_provider
 from authwright.stores.protocols import Stores
 
 _LOG = logging.getLogger("authwright.server")
@@ -26,6 +26,8 @@ _UPKEEP_SECONDS = 600.0
 async def provider_of(loaded: Loaded, keys: RootKeys, stores: Stores) -> Provider:
     """The provider that a configuration describes, over stores that are open. Raises ValueError."""
     values, now, passwords = loaded.values, utcnow(), Passwords()
+    ca_file = str(loaded.path(values.outbound.ca_file)) if values.outbound.ca_file else ""
+    fetch, hang_up = outbound(values.issuer, allow=values.outbound.allow, ca_file=ca_file)
     return standard_provider(
         issuer=values.issuer,
         stores=stores,
@@ -33,12 +35,20 @@ async def provider_of(loaded: Loaded, keys: RootKeys, stores: Stores) -> Provide
         clients=[declared.registration(table, now) for table in values.clients],
         accounts=await DeclaredAccounts.of(values.users, stores.accounts, passwords),
         resources=[declared.resource(table) for table in values.resources],
+        trusted_issuers=[declared.trusted_issuer(table) for table in values.trusted_issuers],
         algorithms=values.keys.algorithms,
         lifetimes=declared.lifetimes(
             values.tokens.access_token_lifetime, values.tokens.refresh_token_lifetime
         ),
+        sliding_refresh=values.tokens.sliding_refresh,
+        refresh_absolute_lifetime=declared.seconds(values.tokens.refresh_absolute_lifetime),
         tenant=values.tenant,
         profile=values.profile,
+        dpop_nonce=values.tokens.dpop_nonce,
+        trusted_proxies=values.http.trusted_proxies,
+        client_certificate_header=values.http.client_certificate_header,
+        fetch=fetch,
+        closed=hang_up,
         passwords=passwords,
     )
 

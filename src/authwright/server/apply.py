@@ -12,6 +12,8 @@ import msgspec
 
 from authwright.crypto.handles import Handles
 from authwright.crypto.passwords import Passwords
+from authwright.crypto.seal import Seal
+from authwright.protocol.client_credentials import CLIENT_SECRET_JWT
 from authwright.provider.clients import ClientRegistration
 from authwright.records import Account, Client
 from authwright.server import declared
@@ -57,14 +59,20 @@ def _text(value: Any) -> str:
 
 
 async def client_differences(
-    tables: Sequence[ClientTable], store: ClientStore, handles: Handles, now: datetime, *, prune: bool
+    tables: Sequence[ClientTable],
+    store: ClientStore,
+    handles: Handles,
+    seal: Seal,
+    now: datetime,
+    *,
+    prune: bool,
 ) -> list[Difference]:
     """What applying `tables` to the store would change; with `prune`, clients that are not declared go."""
     stored = {client.client_id: client for client in await store.list()}
     found = []
     for table in tables:
         before = stored.pop(table.client_id, None)
-        after = _with_known_secrets(declared.registration(table, now), before, handles, now)
+        after = _with_known_secrets(declared.registration(table, now), before, handles, seal, now)
         if before != after:
             found.append(Difference(kind="client", name=table.client_id, before=before, after=after))
     if prune:
@@ -76,17 +84,21 @@ async def client_differences(
 
 
 def _with_known_secrets(
-    registration: ClientRegistration, before: Client | None, handles: Handles, now: datetime
+    registration: ClientRegistration, before: Client | None, handles: Handles, seal: Seal, now: datetime
 ) -> Client:
     """The declared client; a secret that is stored already keeps its record, so that nothing changes."""
-    client = registration.digested(handles, lambda: now)
+    client = registration.digested(handles, lambda: now, seal=seal)
     if before is None:
         return client
     accepted = {
         digest for secret in registration.secrets for digest in handles.digests_of("client_secret", secret)
     }
     accepted |= {secret.digest for secret in registration.client.secrets}
-    kept = tuple(secret for secret in before.secrets if secret.digest in accepted)
+    # Another method may need the secret itself, or no longer: then its record is made anew.
+    sealed = client.token_endpoint_auth_method == CLIENT_SECRET_JWT
+    kept = tuple(
+        secret for secret in before.secrets if secret.digest in accepted and bool(secret.sealed) is sealed
+    )
     return msgspec.structs.replace(client, secrets=kept) if kept else client
 
 

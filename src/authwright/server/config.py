@@ -12,8 +12,11 @@ from typing import Annotated
 
 import msgspec
 
+from authwright.protocol.ciba import CIBA, DELIVERY_MODES
+from authwright.protocol.device import DEVICE_CODE
 from authwright.protocol.http import Json
-from authwright.server import config_checks
+from authwright.provider.client_authentication import ASSERTION_ALGORITHMS, METHODS_BEHIND_A_PROXY
+from authwright.server import config_checks, credential_checks
 from authwright.server.config_file import (
     ConfigurationError,
     Key,
@@ -29,29 +32,28 @@ __all__ = [
     "Configuration",
     "ConfigurationError",
     "ResourceTable",
+    "TrustedIssuerTable",
     "UserTable",
     "load",
     "load_apply_file",
 ]
 
 ALGORITHMS = ("ES256", "RS256")
-GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
-LATER_GRANT_TYPES = (
+GRANT_TYPES = (
+    "authorization_code",
+    "refresh_token",
+    "client_credentials",
     "password",
-    "implicit",
-    "urn:ietf:params:oauth:grant-type:device_code",
-    "urn:openid:params:grant-type:ciba",
     "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    DEVICE_CODE,
+    CIBA,
+)
+LATER_GRANT_TYPES = (
+    "implicit",
     "urn:ietf:params:oauth:grant-type:token-exchange",
     "urn:authwright:params:oauth:grant-type:token-exchange-mutate",
 )
-AUTH_METHODS = ("client_secret_basic", "client_secret_post", "none")
-LATER_AUTH_METHODS = (
-    "private_key_jwt",
-    "client_secret_jwt",
-    "tls_client_auth",
-    "self_signed_tls_client_auth",
-)
+AUTH_METHODS = METHODS_BEHIND_A_PROXY
 RESPONSE_TYPES = ("code",)
 LATER_RESPONSE_TYPES = (
     "none",
@@ -92,9 +94,8 @@ class HttpSection(Section, frozen=True):
 
 
 class OutboundSection(Section, frozen=True):
-    # The provider calls nobody yet, so there is nothing to allow.
-    allow: Annotated[tuple[str, ...], Key(unavailable=True)] = ()
-    ca_file: Annotated[str, Key(unavailable=True)] = ""
+    allow: tuple[str, ...] = ()
+    ca_file: str = ""
 
 
 class ManagementSection(Section, frozen=True):
@@ -104,6 +105,10 @@ class ManagementSection(Section, frozen=True):
 class TokensSection(Section, frozen=True):
     access_token_lifetime: Seconds = 600
     refresh_token_lifetime: Seconds = 2592000
+    refresh_absolute_lifetime: Annotated[int, Key(least=0, most=10 * 366 * 86400)] = 0
+    """How long a family of refresh tokens lives, however often it is used; 0 = no such end."""
+    sliding_refresh: bool = True
+    dpop_nonce: bool = False
 
 
 class RegistrationSection(Section, frozen=True):
@@ -128,8 +133,8 @@ class ClientTable(Section, frozen=True):
     client_secret: Annotated[str, Key(secret=True)] = ""
     client_secret_file: str = ""
     client_secret_hash: Annotated[str, Key(secret=True)] = ""
-    jwks: Annotated[Mapping[str, Json], Key(unavailable=True)] = {}
-    jwks_uri: Annotated[str, Key(unavailable=True)] = ""
+    jwks: Mapping[str, Json] = {}
+    jwks_uri: str = ""
     client_name: str = ""
     description: str = ""
     namespace: str = ""
@@ -144,21 +149,34 @@ class ClientTable(Section, frozen=True):
     response_types: tuple[Annotated[str, Key(allowed=RESPONSE_TYPES, later=LATER_RESPONSE_TYPES)], ...] = (
         "code",
     )
-    token_endpoint_auth_method: Annotated[str, Key(allowed=("", *AUTH_METHODS), later=LATER_AUTH_METHODS)] = (
-        ""
-    )
-    """Empty: client_secret_basic for a client with a secret, none for one without."""
+    token_endpoint_auth_method: Annotated[str, Key(allowed=("", *AUTH_METHODS))] = ""
+    """Empty: client_secret_basic for a client with a secret, private_key_jwt for one with keys, none for others."""
+    tls_client_auth_subject_dn: str = ""
+    tls_client_auth_san_dns: str = ""
+    tls_client_auth_san_uri: str = ""
+    tls_client_auth_san_ip: str = ""
+    tls_client_auth_san_email: str = ""
+    token_endpoint_auth_signing_alg: Annotated[str, Key(allowed=("", *ASSERTION_ALGORITHMS))] = ""
     scope: str = "openid"
     require_pkce: bool = True
     require_consent: bool = True
     profile: Annotated[str, Key(allowed=("", *PROFILES), later=LATER_PROFILES)] = ""
     refresh_rotation: bool = True
     refresh_grace: Annotated[int, Key(least=0, most=30)] = 0
+    refresh_absolute_lifetime: Annotated[int, Key(least=0, most=10 * 366 * 86400)] = 0
+    """0 = the issuer's."""
+    refresh_claims: Annotated[str, Key(allowed=("frozen", "refreshed", "re_evaluated"))] = "frozen"
+    token_response_type: bool = False
     access_token_format: Annotated[str, Key(allowed=("jwt", "opaque"))] = "jwt"
     access_token_lifetime: Annotated[int, Key(least=0, most=10 * 366 * 86400)] = 0
     """0 = the issuer's."""
     refresh_token_lifetime: Annotated[int, Key(least=0, most=10 * 366 * 86400)] = 0
     id_token_signed_response_alg: Annotated[str, Key(allowed=("", *ALGORITHMS))] = ""
+    introspection_signed_response_alg: Annotated[str, Key(allowed=("", *ALGORITHMS))] = ""
+    dpop_bound_access_tokens: bool = False
+    tls_client_certificate_bound_access_tokens: bool = False
+    backchannel_token_delivery_mode: Annotated[str, Key(allowed=DELIVERY_MODES)] = "poll"
+    backchannel_client_notification_endpoint: str = ""
     logo_uri: str = ""
     client_uri: str = ""
     policy_uri: str = ""
@@ -171,9 +189,7 @@ class ClientTable(Section, frozen=True):
     @property
     def auth_method(self) -> str:
         """How it authenticates, with the default filled in."""
-        if self.token_endpoint_auth_method:
-            return self.token_endpoint_auth_method
-        return "client_secret_basic" if self.client_secret or self.client_secret_hash else "none"
+        return credential_checks.auth_method(self)
 
     @property
     def scopes(self) -> tuple[str, ...]:
@@ -197,6 +213,18 @@ class ResourceTable(Section, frozen=True):
     uri: str
     scopes: tuple[str, ...] = ()
     introspected_by: tuple[str, ...] = ()
+    access_token_lifetime: Annotated[int, Key(least=0, most=10 * 366 * 86400)] = 0
+    """0 = no say."""
+    access_token_format: Annotated[str, Key(allowed=("", "jwt", "opaque"))] = ""
+
+
+class TrustedIssuerTable(Section, frozen=True):
+    """One of `[[trusted_issuers]]`: whose signed statements about users are believed (RFC 7523)."""
+
+    issuer: str
+    jwks_uri: str
+    audience: str = ""
+    """Empty = our own issuer."""
 
 
 class Configuration(Section, frozen=True):
@@ -218,7 +246,7 @@ class Configuration(Section, frozen=True):
     resources: tuple[ResourceTable, ...] = ()
     token_exchange: TokenExchangeSection = TokenExchangeSection()
     consent_services: Annotated[tuple[Mapping[str, Json], ...], Key(unavailable=True)] = ()
-    trusted_issuers: Annotated[tuple[Mapping[str, Json], ...], Key(unavailable=True)] = ()
+    trusted_issuers: tuple[TrustedIssuerTable, ...] = ()
 
 
 class ApplyFile(Section, frozen=True):

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from authwright.protocol.ciba import CIBA, POLL, PUSH
 from authwright.protocol.errors import OAuthError
-from authwright.protocol.redirect_uri import check_registrable
+from authwright.protocol.redirect_uri import check_registrable, is_loopback_host
 from authwright.protocol.scopes import parse_scope
+from authwright.provider.client_certificates import CERTIFICATE_METHODS
 from authwright.provider.settings import check_issuer
 from authwright.server.config_file import Source
+from authwright.server.credential_checks import auth_method, check_credentials, check_key_address
 
 if TYPE_CHECKING:
     from authwright.server.config import ClientTable, Configuration, ResourceTable, UserTable
@@ -46,9 +49,24 @@ def check_configuration(values: "Configuration", source: Source) -> None:
             ) from None
     if not _FIELD_NAME.fullmatch(values.http.client_certificate_header):
         raise source.error("http.client_certificate_header", "allowed: the name of a header field")
+    _check_outbound(values, source)
     check_clients(values.clients, source)
+    _check_bindings(values, source)
     check_users(values.users, source)
     _check_resources(values.resources, source)
+    _check_trusted_issuers(values, source)
+
+
+def _check_outbound(values: "Configuration", source: Source) -> None:
+    for index, host in enumerate(values.outbound.allow):
+        if not host or "/" in host or "@" in host or not host.isascii() or not host.isprintable():
+            raise source.error(
+                f"outbound.allow[{index}]",
+                f"found {host!r}; allowed: 'host' or 'host:port', such as '10.0.0.1'",
+            )
+    ca_file = values.outbound.ca_file
+    if ca_file and "-----BEGIN CERTIFICATE-----" not in source.read_file(ca_file, "outbound.ca_file"):
+        raise source.error("outbound.ca_file", f"found no certificate in {ca_file!r}; allowed: a PEM file")
 
 
 def _check_store_url(url: str, source: Source) -> None:
@@ -82,34 +100,34 @@ def check_clients(clients: "Sequence[ClientTable]", source: Source) -> None:
         if client.client_id in seen:
             raise source.error(f"{at}.client_id", f"{client.client_id!r} stands here twice; allowed: once")
         seen.add(client.client_id)
-        _check_secret(client, at, source)
+        check_credentials(client, at, source)
         _check_uris(client, at, source)
         _check_grants(client, at, source)
+        if client.dpop_bound_access_tokens and client.tls_client_certificate_bound_access_tokens:
+            raise source.error(
+                f"{at}.tls_client_certificate_bound_access_tokens",
+                "stands beside dpop_bound_access_tokens; allowed: one of them",
+            )
 
 
-def _check_secret(client: "ClientTable", at: str, source: Source) -> None:
-    given = [
-        name
-        for name in ("client_secret", "client_secret_file", "client_secret_hash")
-        if getattr(client, name)
-    ]
-    if len(given) > 1:
-        raise source.error(f"{at}.{given[1]}", f"stands beside {given[0]}; allowed: one of them")
-    method = client.token_endpoint_auth_method
-    if method == "none" and given:
-        raise source.error(
-            f"{at}.{given[0]}",
-            "is set, but token_endpoint_auth_method is 'none'; allowed: a method with a secret",
-        )
-    if method in ("client_secret_basic", "client_secret_post") and not given:
-        raise source.error(
-            f"{at}.client_secret",
-            f"is missing; {method} needs one (client_secret, client_secret_file or client_secret_hash)",
-        )
-    if client.client_secret_hash and not _PHC.fullmatch(client.client_secret_hash):
-        raise source.error(
-            f"{at}.client_secret_hash", "is not an Argon2id PHC string; allowed: '$argon2id$v=19$…'"
-        )
+def _check_bindings(values: "Configuration", source: Source) -> None:
+    for index, client in enumerate(values.clients):
+        if client.tls_client_certificate_bound_access_tokens and not values.http.trusted_proxies:
+            raise source.error(
+                f"clients[{index}].tls_client_certificate_bound_access_tokens",
+                "found true, and nobody hands certificates on; it needs http.trusted_proxies",
+            )
+        if auth_method(client) in CERTIFICATE_METHODS and not values.http.trusted_proxies:
+            raise source.error(
+                f"clients[{index}].token_endpoint_auth_method",
+                f"found {auth_method(client)!r}, and nobody hands certificates on; it needs http.trusted_proxies",
+            )
+        algorithm = client.introspection_signed_response_alg
+        if algorithm and algorithm not in values.keys.algorithms:
+            raise source.error(
+                f"clients[{index}].introspection_signed_response_alg",
+                f"found {algorithm!r}; allowed: one of keys.algorithms",
+            )
 
 
 def _check_uris(client: "ClientTable", at: str, source: Source) -> None:
@@ -130,14 +148,14 @@ def _check_grants(client: "ClientTable", at: str, source: Source) -> None:
         raise source.error(
             f"{at}.redirect_uris", "is missing; the authorization_code grant needs at least one"
         )
-    public = client.token_endpoint_auth_method == "none" or not (
-        client.client_secret or client.client_secret_file or client.client_secret_hash
-    )
+    public = auth_method(client) == "none"
     if public and "client_credentials" in client.grant_types:
         # RFC 6749 §4.4: only a confidential client may use it.
         raise source.error(
             f"{at}.grant_types", "'client_credentials' needs a client with a secret (RFC 6749 §4.4)"
         )
+    if CIBA in client.grant_types:
+        _check_backchannel(client, at, source)
     if public and not client.require_pkce:
         raise source.error(
             f"{at}.require_pkce", "found false; a client without a secret cannot do without PKCE (RFC 9700)"
@@ -149,6 +167,28 @@ def _check_grants(client: "ClientTable", at: str, source: Source) -> None:
             raise source.error(
                 f"{at}.scope", f"found {client.scope!r}; allowed: scopes with one space between"
             ) from None
+
+
+def _check_backchannel(client: "ClientTable", at: str, source: Source) -> None:
+    if auth_method(client) == "none":
+        # CIBA Core 1.0 §7: only a client that authenticates may use it.
+        raise source.error(
+            f"{at}.grant_types", f"{CIBA!r} needs a client with a secret or keys (CIBA Core §7)"
+        )
+    mode, endpoint = client.backchannel_token_delivery_mode, client.backchannel_client_notification_endpoint
+    parts = urlsplit(endpoint)
+    local = parts.scheme == "http" and is_loopback_host(parts.netloc)
+    if mode != POLL and not ((parts.scheme == "https" and parts.netloc) or local):
+        raise source.error(
+            f"{at}.backchannel_client_notification_endpoint",
+            f"found {endpoint!r}; {mode} needs an https URL (CIBA Core §4)",
+        )
+    bound = client.dpop_bound_access_tokens or client.tls_client_certificate_bound_access_tokens
+    if mode == PUSH and bound:
+        raise source.error(
+            f"{at}.backchannel_token_delivery_mode",
+            "found 'push'; tokens that are bound to a key cannot be pushed",
+        )
 
 
 def check_users(users: "Sequence[UserTable]", source: Source) -> None:
@@ -182,6 +222,24 @@ def check_users(users: "Sequence[UserTable]", source: Source) -> None:
         for name in user.claims:
             if name in _RESERVED_CLAIMS:
                 raise source.error(f"{at}.claims.{name}", "is a claim the issuer sets; allowed: others")
+
+
+def _check_trusted_issuers(values: "Configuration", source: Source) -> None:
+    clients = {client.client_id for client in values.clients}
+    seen: set[str] = set()
+    for index, trusted in enumerate(values.trusted_issuers):
+        at = f"trusted_issuers[{index}]"
+        parts = urlsplit(trusted.issuer)
+        if parts.scheme not in ("https", "http") or not parts.netloc:
+            raise source.error(
+                f"{at}.issuer", f"found {trusted.issuer!r}; allowed: a URL, exactly as it stands in 'iss'"
+            )
+        if trusted.issuer in seen:
+            raise source.error(f"{at}.issuer", f"{trusted.issuer!r} stands here twice; allowed: once")
+        if trusted.issuer in clients:
+            raise source.error(f"{at}.issuer", "is the client_id of a client; allowed: another issuer")
+        seen.add(trusted.issuer)
+        check_key_address(trusted.jwks_uri, f"{at}.jwks_uri", source)
 
 
 def _check_resources(resources: "Sequence[ResourceTable]", source: Source) -> None:

@@ -7,11 +7,18 @@ from datetime import datetime, timedelta
 
 from authwright.crypto.handles import Handles
 from authwright.crypto.seal import RootKeys, Seal
-from authwright.provider.clients import ClientRegistration
-from authwright.provider.settings import Resource
+from authwright.provider.clients import SECRET_SEAL, ClientRegistration
+from authwright.provider.settings import Resource, TrustedIssuer
 from authwright.provider.signing import Signing
 from authwright.records import Account, Client, ClientSecret
-from authwright.server.config import ClientTable, ConfigurationError, Loaded, ResourceTable, UserTable
+from authwright.server.config import (
+    ClientTable,
+    ConfigurationError,
+    Loaded,
+    ResourceTable,
+    TrustedIssuerTable,
+    UserTable,
+)
 from authwright.stores.protocols import Stores
 from authwright.ticket import TokenKind
 
@@ -59,14 +66,30 @@ def registration(table: ClientTable, now: datetime) -> ClientRegistration:
         grant_types=frozenset(table.grant_types),
         response_types=frozenset(table.response_types),
         token_endpoint_auth_method=table.auth_method,
+        token_endpoint_auth_signing_alg=table.token_endpoint_auth_signing_alg,
+        jwks=table.jwks,
+        jwks_uri=table.jwks_uri,
+        tls_client_auth_subject_dn=table.tls_client_auth_subject_dn,
+        tls_client_auth_san_dns=table.tls_client_auth_san_dns,
+        tls_client_auth_san_uri=table.tls_client_auth_san_uri,
+        tls_client_auth_san_ip=table.tls_client_auth_san_ip,
+        tls_client_auth_san_email=table.tls_client_auth_san_email,
         scopes=table.scopes,
         require_pkce=table.require_pkce,
         require_consent=table.require_consent,
         profile=table.profile,
         refresh_rotation=table.refresh_rotation,
         refresh_grace=table.refresh_grace,
+        refresh_absolute_lifetime=seconds(table.refresh_absolute_lifetime),
+        refresh_claims=table.refresh_claims,
+        token_response_type=table.token_response_type,
         access_token_format=table.access_token_format,
         id_token_signed_response_alg=table.id_token_signed_response_alg,
+        introspection_signed_response_alg=table.introspection_signed_response_alg,
+        dpop_bound_access_tokens=table.dpop_bound_access_tokens,
+        tls_client_certificate_bound_access_tokens=table.tls_client_certificate_bound_access_tokens,
+        backchannel_token_delivery_mode=table.backchannel_token_delivery_mode,
+        backchannel_client_notification_endpoint=table.backchannel_client_notification_endpoint,
         lifetimes=lifetimes(table.access_token_lifetime, table.refresh_token_lifetime),
         logo_uri=table.logo_uri,
         client_uri=table.client_uri,
@@ -81,9 +104,19 @@ def handles(keys: RootKeys) -> Handles:
     return Handles(keys.derive("handles"))
 
 
+def secret_seal(keys: RootKeys) -> Seal:
+    """What seals the secrets of client_secret_jwt, under the same purpose as the provider's own."""
+    return Seal(keys, SECRET_SEAL)
+
+
 def signing(loaded: Loaded, keys: RootKeys, stores: Stores) -> Signing:
     """The issuer's signing keys, under the same purpose as the provider's own."""
     return Signing(stores.keys, Seal(keys, "signing-key"), algorithms=loaded.values.keys.algorithms)
+
+
+def seconds(length: int) -> timedelta | None:
+    """A lifetime that is set; 0 is none."""
+    return timedelta(seconds=length) if length else None
 
 
 def lifetimes(access_token: int, refresh_token: int) -> Mapping[TokenKind, timedelta]:
@@ -114,6 +147,17 @@ def _derived_subject(username: str) -> str:
     return "u-" + hashlib.sha256(username.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
+def trusted_issuer(table: TrustedIssuerTable) -> TrustedIssuer:
+    """An issuer whose statements are believed."""
+    return TrustedIssuer(issuer=table.issuer, jwks_uri=table.jwks_uri, audience=table.audience)
+
+
 def resource(table: ResourceTable) -> Resource:
     """An API that tokens are for."""
-    return Resource(uri=table.uri, scopes=table.scopes, introspected_by=frozenset(table.introspected_by))
+    return Resource(
+        uri=table.uri,
+        scopes=table.scopes,
+        introspected_by=frozenset(table.introspected_by),
+        access_token_lifetime=seconds(table.access_token_lifetime),
+        access_token_format=table.access_token_format,
+    )

@@ -43,6 +43,13 @@ class DeclaredAccounts:
         # The store may know a declared user under a name it had before.
         return None if found is not None and found.subject in self.by_subject else found
 
+    async def find(self, username: str) -> Account | None:
+        account = self.by_username.get(username)
+        if account is not None:
+            return account if account.enabled else None
+        found = await self.stored.find(username)
+        return None if found is not None and found.subject in self.by_subject else found
+
     async def get(self, subject: str) -> Account | None:
         account = self.by_subject.get(subject)
         if account is not None:

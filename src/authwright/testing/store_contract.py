@@ -19,13 +19,41 @@ from authwright.stores.protocols import AlreadyConsumed, Change, Committed, Conf
 from authwright.testing.sample_tickets import ACCESS, CODE, REFRESH, added, moment, name, new_ticket
 from authwright.testing.store_races import StoreRaces
 from authwright.testing.store_records import RecordContract
-from authwright.ticket import CodeBinding
+from authwright.ticket import (
+    BackchannelBinding,
+    Binding,
+    CodeBinding,
+    Decision,
+    DeviceBinding,
+    Polling,
+    UserCodeBinding,
+)
 
 __all__ = ["RecordContract", "StoreContract", "StoreRaces", "TicketContract"]
 
 
 class TicketContract:
     """What each verb of a `TicketStore` answers."""
+
+    async def test_every_binding_comes_back(self, stores: Stores) -> None:
+        """What says how a code may be spent survives, whichever it is, and through a change."""
+        polled = Polling(Decision.APPROVED, 10, moment())
+        bindings: tuple[Binding, ...] = (
+            CodeBinding(redirect_uri="https://c.example/cb", failures=3),
+            DeviceBinding(polled, "g"),
+            UserCodeBinding("d"),
+            BackchannelBinding(polling=polled, delivery="ping", binding_message="ä", sealed="s"),
+        )
+        for binding in bindings:
+            stored = msgspec.structs.replace(new_ticket(CODE), binding=binding)
+            await added(stores, stored)
+            assert await stores.tickets.get(CODE, stored.digest) == stored
+            after = msgspec.structs.replace(stored, binding=UserCodeBinding("other"))
+            commit = stores.tickets.commit(id=name(), now=moment(), replace=(Change(stored, after),))
+            assert await commit == Committed()
+            changed = await stores.tickets.get(CODE, stored.digest)
+            assert changed is not None
+            assert changed.binding == UserCodeBinding("other")
 
     async def test_a_ticket_comes_back_as_it_was_stored(self, stores: Stores) -> None:
         """All members survive, times to the microsecond; the kind is part of the key."""

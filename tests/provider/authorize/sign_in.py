@@ -7,7 +7,7 @@ from authwright.protocol.http import HttpRequest, HttpResponse
 from authwright.protocol.params import encode
 from authwright.protocol.pkce import challenge_of
 from authwright.provider.clients import ClientRegistration
-from authwright.standard import client
+from authwright.registrations import client
 from authwright.stores.protocols import Stores
 from authwright.testing.browser import Browser, Page
 from authwright.testing.clock import FrozenClock

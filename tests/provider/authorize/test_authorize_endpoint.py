@@ -8,7 +8,7 @@ import pytest
 
 from authwright.protocol.errors import InvalidRedirectUri
 from authwright.protocol.params import encode
-from authwright.standard import client
+from authwright.registrations import client
 from tests.provider.authorize.sign_in import EVIL, Site, request_pairs
 from tests.provider.installation import CALLBACK, ISSUER
 

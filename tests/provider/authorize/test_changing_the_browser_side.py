@@ -15,7 +15,8 @@ from authwright.protocol.logout import LogoutRequest
 from authwright.provider.events import ProviderEvents
 from authwright.provider.pages import LoginPage
 from authwright.records import Account, Client, Session
-from authwright.standard import client, standard_provider, user
+from authwright.registrations import client, user
+from authwright.standard import standard_provider
 from authwright.stores.memory import memory_stores
 from authwright.stores.protocols import Stores, StoreUnavailable
 from authwright.testing.browser import Browser

@@ -72,7 +72,7 @@ async def test_sec_T2_a_code_is_useless_to_another_client_and_is_not_burned_by_i
 
 async def test_sec_T2_an_unknown_and_a_foreign_code_get_the_same_status_and_error(op: Installation) -> None:
     """D3: nobody learns from the answer whether a code exists."""
-    unknown = await op.redeem("ac_" + "A" * 47, client_id="other")
+    unknown = await op.redeem("ac_" + "0" * 10 + "A" * 47, client_id="other")
     foreign = await op.redeem(await op.code(), client_id="other")
     assert (
         (unknown.status, unknown.json()["error"])

@@ -1,5 +1,6 @@
 """Events at the token endpoint: what each may do, and that nothing is spent by a refusal."""
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -108,6 +109,20 @@ async def test_an_answered_code_is_a_spent_code(clock: FrozenClock, name: str, s
     assert (await plain.redeem(code)).status == (400 if spent else 200)
 
 
+async def test_of_two_requests_at_once_an_event_answers_one(clock: FrozenClock) -> None:
+    """The other finds the code spent: invalid_grant, as for any reuse."""
+
+    async def answered(*_: Any) -> HttpResponse:
+        await asyncio.sleep(0.01)
+        return json_response(200, {"name": "Bob"})
+
+    op = await install(memory_stores(clock), clock, events=ProviderEvents(token_endpoint=answered))
+    code = await op.code()
+    answers = await asyncio.gather(*(op.redeem(code) for _ in range(8)))
+    assert sorted(answer.status for answer in answers) == [200] + [400] * 7
+    assert {answer.json()["error"] for answer in answers if answer.status == 400} == {"invalid_grant"}
+
+
 async def test_an_event_may_amend_the_ticket_and_the_response(clock: FrozenClock) -> None:
     """What comes back is what the next step uses."""
 
@@ -188,7 +203,7 @@ async def test_a_grant_type_no_object_serves_can_be_served_by_an_event(clock: Fr
             return None
         return Ticket(grant_id="g-1", client_id=request.client.client_id, subject="u-alice", scopes=("read",))
 
-    from authwright.standard import client
+    from authwright.registrations import client
     from tests.provider.installation import CALLBACK, SECRET
 
     registration = client(

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from authwright.standard import client
+from authwright.registrations import client
 from authwright.stores.protocols import Stores
 from authwright.testing.clock import FrozenClock
 from tests.provider.installation import CALLBACK, SECRET, Installation, install

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from authwright.provider.audit import RefreshReplayed
-from authwright.standard import client
+from authwright.registrations import client
 from authwright.stores.memory import memory_stores
 from authwright.stores.sqlite import SqliteDatabase
 from authwright.testing.clock import FrozenClock

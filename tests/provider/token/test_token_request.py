@@ -27,7 +27,7 @@ async def test_sec_T11_a_grant_the_client_may_not_use_is_unauthorized_client(op:
 
 
 @pytest.mark.parametrize(
-    "grant_type", ["password", "implicit", "AUTHORIZATION_CODE", "authorization_code ", "urn:x", "None"]
+    "grant_type", ["implicit", "AUTHORIZATION_CODE", "authorization_code ", "urn:x", "None"]
 )
 async def test_sec_T11_an_unknown_grant_is_unsupported(op: Installation, grant_type: str) -> None:
     """T11: unknown grant: 400 unsupported_grant_type."""

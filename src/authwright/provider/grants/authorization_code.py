@@ -11,8 +11,10 @@ from authwright.protocol.params import Params
 from authwright.protocol.pkce import check_verifier
 from authwright.protocol.token import AUTHORIZATION_CODE
 from authwright.provider.accounts import Accounts
+from authwright.provider.events import ProviderEvents
 from authwright.provider.grants.base import BindingFailed, Grant, Replayed, narrowed_resource
 from authwright.provider.requests import AuthenticatedTokenRequest, TokenRequest
+from authwright.provider.sender_constraint import check_code_key
 from authwright.provider.stored_tickets import find_stored
 from authwright.stores.protocols import TicketStore
 from authwright.ticket import CodeBinding, StoredTicket, Ticket, TokenKind
@@ -32,7 +34,15 @@ class CodeParameters(msgspec.Struct, frozen=True):
 class AuthorizationCodeGrant(Grant[CodeParameters]):
     grant_type: ClassVar[str] = AUTHORIZATION_CODE
 
-    def __init__(self, *, tickets: TicketStore, handles: Handles, accounts: Accounts) -> None:
+    def __init__(
+        self,
+        *,
+        tickets: TicketStore,
+        handles: Handles,
+        accounts: Accounts,
+        events: ProviderEvents | None = None,
+    ) -> None:
+        self._events = events
         self._tickets = tickets
         self._handles = handles
         self._accounts = accounts
@@ -42,14 +52,18 @@ class AuthorizationCodeGrant(Grant[CodeParameters]):
 
     async def find(self, request: TokenRequest[CodeParameters]) -> StoredTicket | None:
         return await find_stored(
-            self._tickets, self._handles, TokenKind.AUTHORIZATION_CODE, request.grant.code
+            self._tickets,
+            self._handles,
+            TokenKind.AUTHORIZATION_CODE,
+            request.grant.code,
+            self._events,
         )
 
     async def authorize(
         self, request: AuthenticatedTokenRequest[CodeParameters], found: StoredTicket | None
     ) -> Ticket:
         # 1. It exists and belongs to this client. Unknown and foreign codes get one answer, so that nobody can probe.
-        if found is None or found.binding is None:
+        if found is None or not isinstance(found.binding, CodeBinding):
             raise InvalidGrant("The specified authorization code is invalid.", detail="code.unknown")
         check_presenter(found, request.client.client_id, "authorization code")
         # 2. It was never used. RFC 6749 §4.1.2: reuse by its own client revokes what it gave.
@@ -62,6 +76,7 @@ class AuthorizationCodeGrant(Grant[CodeParameters]):
         try:
             check_redirect_uri(request.request.grant, found.binding)
             check_verifier(request.request.grant.code_verifier, found.binding.code_challenge)
+            check_code_key(found.binding, request.confirmation)
         except OAuthError as refusal:
             if isinstance(refusal, InvalidRequest):
                 raise

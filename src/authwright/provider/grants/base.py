@@ -3,10 +3,13 @@
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, Generic, TypeVar
 
-from authwright.protocol.errors import InvalidGrant, InvalidScope, InvalidTarget
+from authwright.protocol.errors import InvalidGrant, InvalidScope, InvalidTarget, OAuthError
 from authwright.protocol.params import Params
+from authwright.protocol.scopes import OFFLINE_ACCESS, OPENID
+from authwright.protocol.token import REFRESH_TOKEN
 from authwright.provider.requests import AuthenticatedTokenRequest, TokenRequest
 from authwright.records import Client
+from authwright.stores.protocols import Change
 from authwright.ticket import StoredTicket, Ticket
 
 P = TypeVar("P")
@@ -20,6 +23,8 @@ class Grant(ABC, Generic[P]):
     """
 
     grant_type: ClassVar[str]
+    repeatable: ClassVar[frozenset[str]] = frozenset()
+    """Parameters of its own that may be given more than once, besides `resource` and `audience`."""
 
     @abstractmethod
     def parse(self, params: Params) -> P:
@@ -28,6 +33,15 @@ class Grant(ABC, Generic[P]):
     async def find(self, request: TokenRequest[P]) -> StoredTicket | None:
         """What the request would redeem, read only; the endpoint shows it to `events.validate_token_request`."""
         return None
+
+    @property
+    def redeems(self) -> bool:
+        """Whether it redeems something that was issued before: what `find` is there for."""
+        return type(self).find is not Grant.find
+
+    def check(self, request: AuthenticatedTokenRequest[P]) -> None:
+        """Refuse what can be refused before any event, with no look at a store. Raises an OAuthError."""
+        return
 
     @abstractmethod
     async def authorize(self, request: AuthenticatedTokenRequest[P], found: StoredTicket | None) -> Ticket:
@@ -53,11 +67,32 @@ class BindingFailed(InvalidGrant):
         self.stored = stored
 
 
+class Polled(Exception):
+    """The person has not answered yet: `refusal` is what the client is told, `change` what is kept of its asking."""
+
+    def __init__(self, refusal: OAuthError, change: Change) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+        self.change = change
+
+
 def check_scope(client: Client, requested: tuple[str, ...]) -> tuple[str, ...]:
     """`requested` if the client is registered for all of it. Raises InvalidScope (RFC 6749 §3.3)."""
     if any(scope not in client.scopes for scope in requested):
         raise InvalidScope("The specified 'scope' parameter is invalid.", detail="scope.not_registered")
     return requested
+
+
+def check_user_scopes(client: Client, requested: tuple[str, ...] | None) -> tuple[str, ...]:
+    """The scopes a user would be asked to grant. Raises InvalidScope for one that is not registered for the client."""
+    # RFC 6749 §3.3: without `scope` a default applies; these two change what is asked for, so they must be named.
+    if requested is None:
+        requested = tuple(scope for scope in client.scopes if scope not in (OPENID, OFFLINE_ACCESS))
+    scopes = check_scope(client, tuple(dict.fromkeys(requested)))
+    if REFRESH_TOKEN in client.grant_types:
+        return scopes
+    # OpenID Connect Core §11: a request for offline access that cannot be met is ignored.
+    return tuple(scope for scope in scopes if scope != OFFLINE_ACCESS)
 
 
 def narrowed_scope(requested: tuple[str, ...] | None, granted: tuple[str, ...]) -> tuple[str, ...]:

@@ -26,25 +26,31 @@ class ClientCredentialsGrant(Grant[None]):
     def parse(self, params: Params) -> None:
         return None
 
-    async def authorize(self, request: AuthenticatedTokenRequest[None], found: StoredTicket | None) -> Ticket:
+    def check(self, request: AuthenticatedTokenRequest[None]) -> None:
         # RFC 6749 §4.4: only confidential clients may use it.
         if not request.authentication.confidential:
             raise InvalidClient(
                 "Client authentication is required when using the client credentials grant.",
                 detail="client.public",
             )
-        requested = request.request.scope
-        scopes = check_scope(request.client, request.client.scopes if requested is None else requested)
-        granted = tuple(scope for scope in scopes if scope not in USER_SCOPES)
-        if requested and not granted:
+        if request.request.scope and not _granted(request):
             raise InvalidScope("The specified 'scope' parameter is invalid.", detail="scope.user_only")
         if any(resource not in self._resources for resource in request.request.resource):
             raise InvalidTarget("The specified 'resource' parameter is invalid.", detail="resource.unknown")
+
+    async def authorize(self, request: AuthenticatedTokenRequest[None], found: StoredTicket | None) -> Ticket:
         return Ticket(
             grant_id=ordered_id(request.now),
             client_id=request.client.client_id,
-            scopes=granted,
+            scopes=_granted(request),
             resources=tuple(dict.fromkeys(request.request.resource)),
             presenters=frozenset((request.client.client_id,)),
             confidential=True,
         )
+
+
+def _granted(request: AuthenticatedTokenRequest[None]) -> tuple[str, ...]:
+    """What was asked for, or all the client is registered for, without what speaks of a user."""
+    requested = request.request.scope
+    scopes = check_scope(request.client, request.client.scopes if requested is None else requested)
+    return tuple(scope for scope in scopes if scope not in USER_SCOPES)

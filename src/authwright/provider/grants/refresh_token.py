@@ -1,5 +1,6 @@
 """The refresh token grant, with rotation and reuse detection (RFC 6749 §6, RFC 9700 §4.14.2)."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import ClassVar
 
@@ -7,17 +8,28 @@ import msgspec
 
 from authwright.crypto.handles import Handles
 from authwright.protocol.errors import InvalidGrant
+from authwright.protocol.http import Json
 from authwright.protocol.params import Params
 from authwright.protocol.token import REFRESH_TOKEN
+from authwright.protocol.userinfo import SCOPE_CLAIMS
 from authwright.provider.accounts import Accounts
+from authwright.provider.events import ProviderEvents
 from authwright.provider.grants.authorization_code import check_presenter
 from authwright.provider.grants.base import Grant, Replayed, narrowed_resource, narrowed_scope
 from authwright.provider.minting import ROTATION, Rotation
 from authwright.provider.requests import AuthenticatedTokenRequest, TokenRequest
+from authwright.provider.sender_constraint import check_refresh_binding
 from authwright.provider.settings import Settings
 from authwright.provider.stored_tickets import find_stored
+from authwright.records import Account, Client
 from authwright.stores.protocols import OnceStore, TicketStore
-from authwright.ticket import StoredTicket, Ticket, TokenKind
+from authwright.ticket import NOTHING, StoredTicket, Ticket, TokenKind
+
+STANDARD_CLAIMS = frozenset(name for names in SCOPE_CLAIMS.values() for name in names)
+
+# The policies of `Client.refresh_claims`; the third is "refreshed".
+FROZEN = "frozen"
+RE_EVALUATED = "re_evaluated"
 
 MAX_RETRIES = 3
 """How often a spent token may come back inside the grace window."""
@@ -41,7 +53,9 @@ class RefreshTokenGrant(Grant[RefreshParameters]):
         once: OnceStore,
         handles: Handles,
         accounts: Accounts,
+        events: ProviderEvents | None = None,
     ) -> None:
+        self._events = events
         self._settings = settings
         self._tickets = tickets
         self._once = once
@@ -53,7 +67,11 @@ class RefreshTokenGrant(Grant[RefreshParameters]):
 
     async def find(self, request: TokenRequest[RefreshParameters]) -> StoredTicket | None:
         return await find_stored(
-            self._tickets, self._handles, TokenKind.REFRESH_TOKEN, request.grant.refresh_token
+            self._tickets,
+            self._handles,
+            TokenKind.REFRESH_TOKEN,
+            request.grant.refresh_token,
+            self._events,
         )
 
     async def authorize(
@@ -74,19 +92,22 @@ class RefreshTokenGrant(Grant[RefreshParameters]):
                 "Client authentication is required to use the specified refresh token.",
                 detail="refresh.confidential",
             )
+        # A stolen one is of use to nobody who has not the key it is bound to.
+        check_refresh_binding(found.ticket, request.confirmation)
         # 4. It is alive.
         if found.expired(request.now):
             raise InvalidGrant("The specified refresh token is no longer valid.", detail="refresh.expired")
         # 5. Its user is still there, and the client is still registered for what was granted.
         subject = found.ticket.subject
-        if subject is not None and await self._accounts.get(subject) is None:
+        account = await self._accounts.get(subject) if subject is not None else None
+        if subject is not None and account is None:
             raise InvalidGrant("The specified refresh token is invalid.", detail="refresh.user_gone")
-        if any(scope not in request.client.scopes for scope in found.ticket.scopes):
-            raise InvalidGrant("The specified refresh token is invalid.", detail="refresh.scope_withdrawn")
+        granted = still_granted(request.client, found.ticket.scopes)
         # 6. What it grants: no more than was granted before. The next refresh token keeps all of it (RFC 6749 §6).
         return msgspec.structs.replace(
             found.ticket,
-            scopes=narrowed_scope(request.request.scope, found.ticket.scopes),
+            scopes=narrowed_scope(request.request.scope, granted),
+            claims=claims_now(request.client, found.ticket.claims, account),
             resources=narrowed_resource(request.request.resource, found.ticket.resources),
             confidential=found.ticket.confidential or request.authentication.confidential,
             # Without sliding expiration nothing made here outlives the refresh token it came from.
@@ -112,3 +133,26 @@ class RefreshTokenGrant(Grant[RefreshParameters]):
             if await self._once.claim(f"refresh-retry|{found.digest}|{retry}", found.used_at + grace):
                 return current
         return None
+
+
+def still_granted(client: Client, scopes: tuple[str, ...]) -> tuple[str, ...]:
+    """The scopes of the grant. Raises InvalidGrant when the client lost one, unless its policy is to do without."""
+    kept = tuple(scope for scope in scopes if scope in client.scopes)
+    if len(kept) < len(scopes) and client.refresh_claims != RE_EVALUATED:
+        raise InvalidGrant("The specified refresh token is invalid.", detail="refresh.scope_withdrawn")
+    return kept
+
+
+def claims_now(client: Client, claims: Mapping[str, Json], account: Account | None) -> Mapping[str, Json]:
+    """The claims of the sign-in as the client's policy has them at a refresh."""
+    if client.refresh_claims == FROZEN or not claims:
+        return claims
+    if client.refresh_claims == RE_EVALUATED:
+        return NOTHING
+    known = account.claims if account is not None else {}
+    # A claim of the account that is gone from there is gone; one that only the application knows stays.
+    return {
+        name: known.get(name, value)
+        for name, value in claims.items()
+        if name in known or name not in STANDARD_CLAIMS
+    }

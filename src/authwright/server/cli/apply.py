@@ -43,14 +43,14 @@ async def _apply(
     loaded: Loaded, wanted: ApplyFile, declarations: Path, *, prune: bool, dry_run: bool
 ) -> list[Difference]:
     keys = declared.root_keys(loaded)
-    handles = declared.handles(keys)
+    handles, seal, now = declared.handles(keys), declared.secret_seal(keys), utcnow()
     passwords = Passwords()
     try:
         async with opened(loaded) as stores, faults_named(loaded):
             # Secrets digested under another key would be stored and never match.
             await check_key_file(loaded, keys, stores)
             differences = [
-                *await client_differences(wanted.clients, stores.clients, handles, utcnow(), prune=prune),
+                *await client_differences(wanted.clients, stores.clients, handles, seal, now, prune=prune),
                 *await user_differences(wanted.users, stores.accounts, passwords, prune=prune),
             ]
             if not dry_run:

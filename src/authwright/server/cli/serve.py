@@ -71,6 +71,14 @@ def _announce(
     if management:
         extra["management"] = management.getsockname()[1]
     _LOG.info("listening", extra=extra)
+    for client in loaded.values.clients:
+        if "password" in client.grant_types:
+            # Said beside the log, whatever its level: nobody should run this without knowing.
+            click.echo(
+                f"WARNING: client {client.client_id} may use the password grant:"
+                " it sees its users' passwords, and RFC 9700 §2.4 says it must not be used",
+                err=True,
+            )
     if key_file_is_open(loaded):
         _LOG.warning("the key file can be read by every user of this machine")
     named = urlsplit(loaded.values.issuer)

@@ -1,0 +1,74 @@
+"""What every ticket is once grant and events have spoken: complete, bound, and clear about what it spends."""
+
+from typing import Any
+
+import msgspec
+
+from authwright.protocol.errors import InvalidRequest
+from authwright.protocol.scopes import OPENID
+from authwright.provider.requests import AuthenticatedTokenRequest
+from authwright.ticket import NOTHING, StoredTicket, Ticket, TokenKind
+
+Request = AuthenticatedTokenRequest[Any]
+
+# The tokens by their names in `response_type`; one at the token endpoint is no standard, and off by default.
+RESPONSE_TYPES = {
+    "token": TokenKind.ACCESS_TOKEN,
+    "id_token": TokenKind.ID_TOKEN,
+    "refresh_token": TokenKind.REFRESH_TOKEN,
+}
+
+
+def asked_tokens(request: Request) -> frozenset[TokenKind] | None:
+    """Which tokens the request asks for; None = the usual ones. Raises InvalidRequest for one there is not."""
+    if not request.client.token_response_type:
+        return None
+    asked = request.request.params.one("response_type")
+    if asked is None:
+        return None
+    kinds = frozenset(RESPONSE_TYPES.get(name) for name in asked.split())
+    if not kinds or None in kinds:
+        raise InvalidRequest(
+            "The specified 'response_type' parameter is invalid.", detail="req.response_type"
+        )
+    return frozenset(kind for kind in kinds if kind is not None)
+
+
+def bound(ticket: Ticket, request: Request) -> Ticket:
+    """The ticket, bound to the key the request proved; one that is changed in place stays bound as it was."""
+    if request.confirmation is None or ticket.rewrites is not None:
+        return ticket
+    return msgspec.structs.replace(ticket, confirmation=request.confirmation)
+
+
+def concluded(ticket: Ticket, request: Request) -> Ticket:
+    """The ticket with what follows from the request, whoever decided it."""
+    changes: dict[str, Any] = {}
+    if request.authentication.confidential and not ticket.confidential:
+        # Never taken back: what an authenticated client obtained is of use to an authenticated client only.
+        changes["confidential"] = True
+    if not ticket.presenters:
+        changes["presenters"] = frozenset((ticket.client_id,))
+    if not ticket.scopes and ticket.subject is not None and _asks_to_sign_in(request):
+        changes["scopes"] = (OPENID,)
+    if ticket.confirmation is None and request.confirmation is not None and ticket.rewrites is None:
+        changes["confirmation"] = request.confirmation
+    return msgspec.structs.replace(ticket, **changes) if changes else ticket
+
+
+def _asks_to_sign_in(request: Request) -> bool:
+    return OPENID in (request.request.scope or ()) and OPENID in request.client.scopes
+
+
+def spent(ticket: Ticket, request: Request) -> StoredTicket | None:
+    """What the ticket spends: a code always, a refresh token when the client's rotate and it was not spent before."""
+    redeems = ticket.redeems
+    if redeems is None or redeems.kind is not TokenKind.REFRESH_TOKEN:
+        return redeems
+    return redeems if request.client.refresh_rotation and redeems.used_at is None else None
+
+
+def rewritten(stored: StoredTicket, ticket: Ticket) -> StoredTicket:
+    """`stored` with what `ticket` makes of it."""
+    kept = msgspec.structs.replace(ticket, redeems=None, rewrites=None, carry=NOTHING, response=NOTHING)
+    return msgspec.structs.replace(stored, ticket=kept)
