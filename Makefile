@@ -37,7 +37,7 @@ demo: setup-demo
 	@exec $(BIN)/authwright demo --port $(PORT) --app-port $(APP_PORT)
 
 bench: setup-bench
-	$(BIN)/python -m bench $(ARGS)
+	@$(BIN)/python -m bench.run $(ARGS)
 
 clean:
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .demo .coverage
