@@ -202,7 +202,12 @@ _decoder = msgspec.msgpack.Decoder(Ticket)
 
 def encode_ticket(ticket: Ticket) -> bytes:
     """The bytes a store keeps; what belongs to one request only is left out."""
-    if ticket.carry or ticket.redeems is not None or ticket.rewrites is not None or ticket.single_use is not None:
+    if (
+        ticket.carry
+        or ticket.redeems is not None
+        or ticket.rewrites is not None
+        or ticket.single_use is not None
+    ):
         ticket = msgspec.structs.replace(ticket, carry=NOTHING, redeems=None, rewrites=None, single_use=None)
     return _encoder.encode(ticket)
 

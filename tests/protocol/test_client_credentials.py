@@ -211,7 +211,11 @@ def test_an_assertion_that_names_nobody_is_invalid_client(assertion: str) -> Non
         ({"client_assertion": "x" * 16_385, "client_assertion_type": JWT_BEARER_ASSERTION}, InvalidRequest),
         ({"client_assertion": "x.y.z", "client_assertion_type": "saml", "client_id": "c"}, InvalidClient),
         (
-            {"client_assertion": "x.y.z", "client_assertion_type": JWT_BEARER_ASSERTION, "client_secret": "s"},
+            {
+                "client_assertion": "x.y.z",
+                "client_assertion_type": JWT_BEARER_ASSERTION,
+                "client_secret": "s",
+            },
             InvalidRequest,
         ),
     ],

@@ -73,7 +73,11 @@ def test_a_representation_shows_no_secret(holder: object) -> None:
 def test_a_message_can_not_be_changed_nor_given_new_members(kind: type) -> None:
     """Frozen and slotted: nothing is mutated on the way, and nothing is smuggled along."""
     message = next(holder for holder in HOLDERS if type(holder) is kind)
-    names = message.__struct_fields__ if isinstance(message, msgspec.Struct) else getattr(message, "__slots__", ())
+    names = (
+        message.__struct_fields__
+        if isinstance(message, msgspec.Struct)
+        else getattr(message, "__slots__", ())
+    )
     for name in (*names, "another"):
         with pytest.raises((AttributeError, TypeError)):
             setattr(message, name, "other")

@@ -99,8 +99,8 @@ async def test_a_form_from_another_site_or_changed_is_refused(counter: Counter) 
     assert (await counter.browser.post(url, without, initiator=ISSUER)).status == 403
     other = Browser({ISSUER: counter.op.provider.handle}, clock=counter.clock)
     assert (await other.post(url, fields, initiator=ISSUER)).status == 403
-    second = counter.announced[1].id
-    swapped = [(name, second if name == "request" else value) for name, value in fields]
+    other_id = next(asked.id for asked in counter.announced if asked.id != dict(fields)["request"])
+    swapped = [(name, other_id if name == "request" else value) for name, value in fields]
     assert (await counter.browser.post(url, swapped, initiator=ISSUER)).status == 403
     neither = [(name, value) for name, value in fields if name != "action"]
     assert (await counter.browser.post(url, neither, initiator=ISSUER)).status == 400
