@@ -30,6 +30,7 @@ from authwright.provider.client_authentication import METHODS, METHODS_BEHIND_A_
 from authwright.provider.client_certificates import ClientCertificates, mixes_methods, warn_of_mixed_methods
 from authwright.provider.client_keys import ClientKeys
 from authwright.provider.clients import SECRET_SEAL, ClientRegistration, Clients
+from authwright.provider.cors import ANY, REGISTERED, RegisteredOrigins, Sharing
 from authwright.provider.device_authorization import DeviceAuthorizationEndpoint
 from authwright.provider.device_codes import DeviceCodes
 from authwright.provider.discovery import ConfigurationEndpoint, CryptographyEndpoint, Wiring, derive_metadata
@@ -117,6 +118,9 @@ def _listed(
     }
     return tuple(dict.fromkeys(grant.grant_type for grant in grants if grant.grant_type not in hidden))
 
+
+SHARED = ("token_endpoint", "userinfo_endpoint", "revocation_endpoint", "jwks_uri")
+"""What browser clients may call from their own origins (RFC 9700 §2.6 has the authorization endpoint never among it)."""
 
 BROWSER_ENDPOINTS: Mapping[str, str] = {
     "authorization_endpoint": "/authorize",
@@ -351,10 +355,17 @@ def standard_provider(
     )
     configuration = ConfigurationEndpoint(derive_metadata(settings, wiring), events)
     base = settings.base_path
+    documents = (
+        base + OPENID_CONFIGURATION,
+        base + OAUTH_AUTHORIZATION_SERVER,
+        oauth_metadata_url(issuer).removeprefix(settings.origin),
+    )
+    sharing = Sharing(
+        RegisteredOrigins(registered, clock=clock),
+        {**{base + published[member][0]: REGISTERED for member in SHARED}, **dict.fromkeys(documents, ANY)},
+    )
     routes: dict[str, Endpoint] = {
-        base + OPENID_CONFIGURATION: configuration.handle,
-        base + OAUTH_AUTHORIZATION_SERVER: configuration.handle,
-        oauth_metadata_url(issuer).removeprefix(settings.origin): configuration.handle,
+        **dict.fromkeys(documents, configuration.handle),
         **{base + path: endpoint for path, endpoint in published.values()},
         **browser,
     }
@@ -385,6 +396,7 @@ def standard_provider(
         closed=close,
         maintain=maintain,
         events=events,
+        sharing=sharing,
         dpop_nonce=(lambda: nonces.current(clock())) if nonces is not None else None,
         trusted_proxies=trusted_proxies,
         client_certificate_header=client_certificate_header,

@@ -32,12 +32,15 @@ class Ran:
     err: str
 
 
-def authwright(*arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = None) -> Ran:
+def authwright(
+    *arguments: str | Path, cwd: Path, environ: Mapping[str, str] | None = None, stdin: str = ""
+) -> Ran:
     """Run the command to its end, without the configuration of whoever runs the tests."""
     done = subprocess.run(
         [sys.executable, "-m", "authwright.server.cli", *map(str, arguments)],
         cwd=cwd,
         env=_environment(environ),
+        input=stdin,
         capture_output=True,
         text=True,
         timeout=60,
@@ -76,9 +79,9 @@ class Installation:
     def url(self) -> str:
         return f"http://localhost:{self.port}"
 
-    def run(self, *arguments: str | Path, environ: Mapping[str, str] | None = None) -> Ran:
+    def run(self, *arguments: str | Path, environ: Mapping[str, str] | None = None, stdin: str = "") -> Ran:
         """A command in the directory."""
-        return authwright(*arguments, cwd=self.directory, environ=environ)
+        return authwright(*arguments, cwd=self.directory, environ=environ, stdin=stdin)
 
     def serve(
         self, processes: ServerProcesses, *arguments: str, environ: Mapping[str, str] | None = None

@@ -104,6 +104,11 @@ class Clients:
                 self._remember(client_id, now, client)
         return client if client is not None and client.enabled else None
 
+    async def enabled(self) -> Sequence[Client]:
+        """All that are enabled, read anew: for who keeps what it makes of them. Raises StoreUnavailable."""
+        stored = {client.client_id: client for client in await self._store.list()}
+        return [client for client in {**stored, **self._configured}.values() if client.enabled]
+
     def _remember(self, client_id: str, now: float, client: Client | None) -> None:
         # Anyone can ask for any id, so what is remembered is bounded and simply started over.
         if len(self._read) >= MAX_CACHED:

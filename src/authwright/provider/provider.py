@@ -21,6 +21,7 @@ from authwright.protocol.errors import (
 )
 from authwright.protocol.http import NO_HEADERS, Headers, HttpRequest, HttpResponse, Pass, json_response
 from authwright.provider.audit import log_refusal, logger
+from authwright.provider.cors import Sharing
 from authwright.provider.events import AnsweredByEvent, ProviderEvents
 from authwright.provider.sender_constraint import BEARER, DPOP
 from authwright.provider.settings import Settings
@@ -48,10 +49,12 @@ class Provider:
         maintain: Callable[[], Awaitable[None]],
         dpop_nonce: Callable[[], str] | None = None,
         events: ProviderEvents | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
         """`routes` are full paths, the issuer's own path included, each compared exactly and as it was sent.
 
-        `dpop_nonce` gives the nonce for a DPoP client's next proof; None = none are asked for.
+        `dpop_nonce` gives the nonce for a DPoP client's next proof; None = none are asked for. `sharing` tells which
+        answers scripts of other origins may read; None = none.
         """
         self.settings = settings
         self._routes = dict(routes)
@@ -60,6 +63,7 @@ class Provider:
         self._maintain = maintain
         self._dpop_nonce = dpop_nonce
         self._events = events if events is not None and "match_endpoint" in events.wanted else None
+        self._sharing = sharing
 
     @property
     def issuer(self) -> str:
@@ -72,8 +76,18 @@ class Provider:
 
     async def try_handle(self, request: HttpRequest) -> HttpResponse | None:
         """Answer a request for one of our paths; None for any other, or when an event passed it on."""
+        answer = await self._answer(request)
+        if answer is None or self._sharing is None:
+            return answer
+        return await self._sharing.shared(request, answer)
+
+    async def _answer(self, request: HttpRequest) -> HttpResponse | None:
         path: str | None = request.path if request.path in self._routes else None
         try:
+            if self._sharing is not None and request.method == "OPTIONS":
+                preflight = await self._sharing.preflight(request)
+                if preflight is not None:
+                    return preflight
             if self._events is not None:
                 path = await self._events.amend("match_endpoint", InvalidRequest, request, path)
             if path is None:

@@ -60,7 +60,8 @@ class Redemptions:
             return None
         changes = (Change(ticket.rewrites, rewritten(ticket.rewrites, ticket)),) if ticket.rewrites else ()
         outcome = await self._tickets.commit(
-            id=random_id(),
+            # A digest that was just made names this attempt as well as any other random value.
+            id=records[0].digest if records else random_id(),
             now=request.now,
             consume=redeems,
             replace=changes,

@@ -20,3 +20,8 @@ def config_option(function: F) -> F:
         envvar="AUTHWRIGHT_CONFIG",
         help="The configuration file.",
     )(function)
+
+
+def json_option(function: F) -> F:
+    """`--json`, given as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="As JSON.")(function)

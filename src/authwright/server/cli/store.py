@@ -1,11 +1,12 @@
 """`authwright migrate` and `authwright purge`: the store's own upkeep."""
 
+import json
 from pathlib import Path
 
 import click
 
 from authwright.clock import utcnow
-from authwright.server.cli.options import config_option
+from authwright.server.cli.options import config_option, json_option
 from authwright.server.config import Loaded, load
 from authwright.server.database import database, faults_named, opened, shown_url
 from authwright.server.serving import run
@@ -36,9 +37,11 @@ async def _migrate(loaded: Loaded, dry_run: bool) -> list[str]:
 
 @click.command()
 @config_option
-def purge(file: Path) -> None:
+@json_option
+def purge(file: Path, as_json: bool) -> None:
     """Remove expired rows. `serve` does it every ten minutes; this is for doing it now."""
-    click.echo(f"removed {run(_purge(load(file)))} rows")
+    removed = run(_purge(load(file)))
+    click.echo(json.dumps({"removed": removed}) if as_json else f"removed {removed} rows")
 
 
 async def _purge(loaded: Loaded) -> int:
