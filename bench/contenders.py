@@ -179,7 +179,7 @@ def peer(seconds: int, cpu: int) -> Iterator[Contender]:
     port = find_free_port()
     script = node.script(ROOT / "bench" / "peer.mjs")
     # A round's codes, the grants they belong to and what they are redeemed for must all fit.
-    limit = max(60_000, 25_000 * seconds)
+    limit = max(200_000, 80_000 * seconds)
     options = {
         "port": str(port),
         "limit": str(limit),

@@ -3,14 +3,17 @@
 import base64
 import hashlib
 import hmac
+import os
 import string
+import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from authwright.crypto.handles import PREFIXES, Handles, random_id
+from authwright.crypto.handles import PREFIXES, Handles, random_id, random_octets
 
 OLD = b"o" * 32
 NEW = b"n" * 32
@@ -192,3 +195,31 @@ def test_random_ids_have_the_asked_size_and_do_not_repeat() -> None:
     assert len(random_id(32)) == 43
     assert len({random_id() for _ in range(100)}) == 100
     assert random_id(3, lambda size: b"\xff" * size) == "____"
+
+
+def test_threads_never_share_random_octets() -> None:
+    """Four threads taking at once, each with octets of its own."""
+    with ThreadPoolExecutor(4) as threads:
+        taken = list(threads.map(lambda _: [random_octets(16) for _ in range(2000)], range(4)))
+    assert len({one for many in taken for one in many}) == 8000
+
+
+def test_no_random_octet_is_given_out_twice() -> None:
+    """Whatever the sizes, and after a fork: parent and child must not mint the same value."""
+    octets = random_octets
+    taken = [octets(size) for size in (1, 4096, 5000, 32, 16, 4000, 100)]
+    assert [len(one) for one in taken] == [1, 4096, 5000, 32, 16, 4000, 100]
+    assert len({octets(16) for _ in range(2000)}) == 2000
+    octets(16)
+    reading, writing = os.pipe()
+    with warnings.catch_warnings():
+        # Python warns of forks beside threads; this child does nothing but take octets.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if child == 0:
+        os.write(writing, octets(64))
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert os.read(reading, 64) != octets(64)
+    os.close(reading)
+    os.close(writing)

@@ -89,5 +89,5 @@ def test_the_check_reads_real_patterns() -> None:
     """An empty walk would pass as well."""
     assert {
         "authwright.protocol.challenge:_PARAMETER",
-        "authwright.protocol.params:_ESCAPE",
+        "authwright.protocol.params:_LONE_PERCENT",
     } <= PATTERNS.keys()

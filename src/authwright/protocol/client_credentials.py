@@ -7,7 +7,7 @@ sends its `client_id` alone, like a public client (RFC 8705 §2).
 
 import binascii
 import re
-from base64 import b64decode, b64encode, urlsafe_b64decode
+from base64 import b64encode, urlsafe_b64decode
 from typing import TypeAlias
 from urllib.parse import quote_plus
 
@@ -139,35 +139,39 @@ def _basic(authorization: str) -> tuple[str, str] | None:
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         return None
-    malformed = InvalidClient("The Authorization header is malformed.", detail="client.basic_malformed")
     if len(encoded) > 8 * MAX_CREDENTIAL:
-        raise malformed
+        raise _malformed()
     try:
-        decoded = b64decode(encoded.encode("ascii"), validate=True)
+        octets = encoded.encode("ascii")
+        decoded = binascii.a2b_base64(octets, strict_mode=True)
         # A second spelling of the same octets is refused, so that one credential has one form.
-        if b64encode(decoded) != encoded.encode("ascii"):
-            raise malformed
+        if binascii.b2a_base64(decoded, newline=False) != octets:
+            raise _malformed()
     except (binascii.Error, UnicodeEncodeError):
-        raise malformed from None
+        raise _malformed() from None
     raw_id, colon, raw_secret = decoded.partition(b":")
     if not colon or not raw_id:
-        raise malformed
-    client_id, secret = _form_decoded(raw_id, malformed), _form_decoded(raw_secret, malformed)
+        raise _malformed()
+    client_id, secret = _form_decoded(raw_id), _form_decoded(raw_secret)
     if len(client_id) > MAX_CREDENTIAL or len(secret) > MAX_CREDENTIAL:
-        raise malformed
+        raise _malformed()
     return client_id, secret
 
 
-def _form_decoded(raw: bytes, malformed: InvalidClient) -> str:
+def _malformed() -> InvalidClient:
+    return InvalidClient("The Authorization header is malformed.", detail="client.basic_malformed")
+
+
+def _form_decoded(raw: bytes) -> str:
     # RFC 6749 §2.3.1: both halves are form-urlencoded before they are joined and base64-encoded.
     if _UNRESERVED.fullmatch(raw):
         return raw.decode("ascii")  # its encoding is itself
     if b"&" in raw or b"=" in raw:
-        raise malformed
+        raise _malformed()
     try:
         return parse_params(b"v=" + raw).one("v") or ""
     except InvalidRequest:
-        raise malformed from None
+        raise _malformed() from None
 
 
 def basic_authorization(client_id: str, secret: str) -> str:

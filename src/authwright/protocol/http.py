@@ -48,7 +48,8 @@ class Headers:
     def many(self, name: str) -> tuple[str, ...]:
         """Every value of `name` (given in lower case), in order."""
         wanted = name.encode("ascii")
-        return tuple(value.decode("latin-1") for line_name, value in self.lines if line_name == wanted)
+        found = [value for line_name, value in self.lines if line_name == wanted]
+        return tuple([value.decode("latin-1") for value in found]) if found else ()
 
     def plus(self, other: "Headers") -> "Headers":
         """These fields followed by those of `other`."""

@@ -6,7 +6,7 @@ is treated as absent. Duplicates are kept so that they can be refused instead of
 
 import re
 from collections.abc import Iterable, Mapping
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, unquote_to_bytes
 
 from authwright.protocol.errors import InvalidRequest, PayloadTooLarge
 
@@ -18,7 +18,7 @@ MAX_VALUE = 8 * 1024
 REPEATABLE = frozenset({"resource", "audience"})
 """RFC 8707 §2 and RFC 8693 §2.1 let these two occur more than once; nothing else may."""
 
-_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
+_LONE_PERCENT = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
 class Params:
@@ -147,11 +147,11 @@ def _is_utf8(parameters: str) -> bool:
 
 
 def _unescaped(text: str) -> str:
-    octets = text.replace("+", " ").encode("utf-8")
     # Each "%" must start a full escape; a lone one is refused, never passed through.
-    if octets.count(b"%") != len(_ESCAPE.findall(octets)):
+    if _LONE_PERCENT.search(text):
         raise InvalidRequest("A parameter is not correctly percent-encoded.")
-    return _text(_ESCAPE.sub(lambda escape: bytes((int(escape[1], 16),)), octets))
+    text = text.replace("+", " ")
+    return _text(unquote_to_bytes(text)) if "%" in text else text
 
 
 def _text(octets: bytes) -> str:

@@ -44,6 +44,7 @@ class GroupWriter:
         self._is_short = is_short
         self._group = group
         self._waiting: deque[_Item] = deque()
+        self._gathered = 0
         self._idle = asyncio.Event()
         self._idle.set()
         self._jobs: SimpleQueue[Callable[[], list[_Outcome]] | None] = SimpleQueue()
@@ -64,9 +65,8 @@ class GroupWriter:
         future = self._loop.create_future()
         self._waiting.append((future, item))
         if self._idle.is_set():
-            # What arrives in the same turn of the loop goes into one transaction.
             self._idle.clear()
-            self._loop.call_soon(self._write)
+            self._loop.call_soon(self._gather)
         return future
 
     async def close(self) -> None:
@@ -76,6 +76,16 @@ class GroupWriter:
             await self._idle.wait()
             self._jobs.put(None)
             await asyncio.to_thread(self._thread.join)
+
+    def _gather(self) -> None:
+        """Let the group grow as long as each turn of the loop brings more: a commit costs the same for one and for many."""
+        waiting = len(self._waiting)
+        if self._gathered < waiting < self._group:
+            self._gathered = waiting
+            self._loop.call_soon(self._gather)
+            return
+        self._gathered = 0
+        self._write()
 
     def _write(self) -> None:
         """Start the next group, in the loop; nothing else is under way."""
@@ -111,7 +121,7 @@ class GroupWriter:
 
     def _done(self, outcomes: list[_Outcome]) -> None:
         _deliver(outcomes)
-        self._write()
+        self._gather()
 
     def _commit(self, group: list[_Item], results: Sequence[Any]) -> list[_Outcome]:
         """On the thread: make durable what was written."""
