@@ -60,8 +60,7 @@ class Redemptions:
             return None
         changes = (Change(ticket.rewrites, rewritten(ticket.rewrites, ticket)),) if ticket.rewrites else ()
         outcome = await self._tickets.commit(
-            # A digest that was just made names this attempt as well as any other random value.
-            id=records[0].digest if records else random_id(),
+            id=random_id(),
             now=request.now,
             consume=redeems,
             replace=changes,
