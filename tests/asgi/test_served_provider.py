@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from authwright.asgi import served_provider
+from authwright.asgi import lifecycle
 from authwright.asgi.served_provider import ServedProvider
 from authwright.crypto.seal import RootKeys
 from authwright.protocol.client_credentials import basic_authorization
@@ -55,7 +55,7 @@ async def test_a_database_given_before_it_is_open_is_opened_with_the_application
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stores can be handed over at import time; upkeep runs by itself while the application does."""
-    monkeypatch.setattr(served_provider, "UPKEEP", served_provider.UPKEEP / 60_000)
+    monkeypatch.setattr(lifecycle, "UPKEEP", lifecycle.UPKEEP / 60_000)
     app = embedded(tmp_path / "authwright.db")
     kept = asyncio.Event()
     maintain = app.maintain

@@ -54,3 +54,14 @@ def test_the_level_holds() -> None:
     logging.getLogger("authwright").warning("but this")
     assert "not this" not in stream.getvalue()
     assert "but this" in stream.getvalue()
+
+
+def test_sec_H2_what_a_caller_sent_cannot_begin_a_line_of_its_own() -> None:
+    """H2: CR, LF and escapes in a logged value, such as a client_id, forge no second entry."""
+    for format_ in ("text", "json"):
+        stream = io.StringIO()
+        configure_logging("info", format_, stream)
+        logging.getLogger("authwright").info("request.refused", extra={"client_id": "x\r\nforged \x1b[31m"})
+        assert stream.getvalue().count("\n") == 1
+        assert "\r" not in stream.getvalue()
+        assert "\x1b" not in stream.getvalue()

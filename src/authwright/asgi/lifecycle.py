@@ -1,11 +1,39 @@
 """Start and stop, once each, whoever asks first: the server's lifespan or, where there is none, a request."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import timedelta
 
 from authwright.asgi.types import ASGIApp, Message, Receive, Scope, Send
 
 Step = Callable[[], Awaitable[None]]
+
+UPKEEP = timedelta(minutes=10)
+"""How often keys are rotated when that is due, and expired rows removed."""
+
+_LOG = logging.getLogger("authwright")
+
+
+@asynccontextmanager
+async def upkeep(maintain: Step) -> AsyncIterator[None]:
+    """Call `maintain` now and then while the block runs; one that fails is logged, and tried again next time."""
+
+    async def now_and_then() -> None:
+        while True:
+            await asyncio.sleep(UPKEEP.total_seconds())
+            try:
+                await maintain()
+            except Exception as failure:
+                _LOG.warning("upkeep.failed", extra={"failure": type(failure).__name__})
+
+    task = asyncio.create_task(now_and_then())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 class Lifecycle:

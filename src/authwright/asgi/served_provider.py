@@ -1,18 +1,14 @@
 """The provider as an application: what `standard_provider` returns."""
 
-import asyncio
 from collections.abc import Sequence
-from datetime import timedelta
+from contextlib import AsyncExitStack
 from typing import Any
 
+from authwright.asgi.lifecycle import upkeep
 from authwright.asgi.provider_app import ProviderApp
 from authwright.asgi.types import ASGIApp, Receive, Scope, Send
-from authwright.provider.audit import logger
 from authwright.provider.backchannel import Backchannel
 from authwright.provider.provider import Provider
-
-UPKEEP = timedelta(minutes=10)
-"""How often keys are rotated when that is due, and expired rows removed."""
 
 
 class ServedProvider(Provider):
@@ -31,7 +27,7 @@ class ServedProvider(Provider):
         """The backchannel authentication requests that wait, and the answers to them (CIBA Core 1.0 §8)."""
         self._trusted_proxies = tuple(trusted_proxies)
         self._certificate_header = client_certificate_header
-        self._upkeep: asyncio.Task[None] | None = None
+        self._running = AsyncExitStack()
         self._app = self._application(None)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,20 +55,8 @@ class ServedProvider(Provider):
 
     async def _start(self) -> None:
         await self.open()
-        self._upkeep = asyncio.create_task(self._maintain_now_and_then())
+        await self._running.enter_async_context(upkeep(self.maintain))
 
     async def _stop(self) -> None:
-        if self._upkeep is not None:
-            self._upkeep.cancel()
-            await asyncio.gather(self._upkeep, return_exceptions=True)
-            self._upkeep = None
+        await self._running.aclose()
         await self.close()
-
-    async def _maintain_now_and_then(self) -> None:
-        while True:
-            await asyncio.sleep(UPKEEP.total_seconds())
-            try:
-                await self.maintain()
-            except Exception as failure:
-                # What is due stays due: it is tried again next time.
-                logger.warning("upkeep.failed", extra={"failure": type(failure).__name__})

@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from authwright.asgi.lifecycle import upkeep
 from authwright.asgi.provider_app import ProviderApp
 from authwright.asgi.types import ASGIApp
 from authwright.clock import utcnow
@@ -20,7 +21,6 @@ from authwright.standard import outbound, standard_provider
 from authwright.stores.protocols import Stores
 
 _LOG = logging.getLogger("authwright.server")
-_UPKEEP_SECONDS = 600.0
 
 
 async def provider_of(loaded: Loaded, keys: RootKeys, stores: Stores) -> Provider:
@@ -122,7 +122,7 @@ class ServerApp:
     async def _start(self) -> None:
         provider, stores = await self._stack.enter_async_context(running(self._loaded))
         self._provider, self._stores = provider, stores
-        await self._stack.enter_async_context(_repeated(provider.maintain, _UPKEEP_SECONDS))
+        await self._stack.enter_async_context(upkeep(provider.maintain))
 
     async def _stop(self) -> None:
         await self._stack.aclose()
@@ -132,23 +132,3 @@ class ServerApp:
 def create_app(loaded: Loaded) -> ASGIApp:
     """The ASGI app of a configuration, for a server of your own choice; it opens the store with the lifespan."""
     return ServerApp(loaded).app
-
-
-@asynccontextmanager
-async def _repeated(work: Callable[[], Awaitable[None]], seconds: float) -> AsyncIterator[None]:
-    """Do `work` every so often while the block runs; a failure is logged and tried again next time."""
-
-    async def loop() -> None:
-        while True:
-            await asyncio.sleep(seconds)
-            try:
-                await work()
-            except Exception as error:
-                _LOG.warning("upkeep failed", extra={"reason": type(error).__name__})
-
-    task = asyncio.create_task(loop())
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

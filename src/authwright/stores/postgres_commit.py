@@ -13,20 +13,9 @@ import msgspec
 
 from authwright.stores.decision import COMMITTED, Answer, TicketState, answer_without_effect
 from authwright.stores.protocols import AlreadyConsumed, Change
-from authwright.stores.rows import (
-    decode_binding,
-    encode_binding,
-    micros,
-    micros_or_none,
-    moment,
-    moment_or_none,
-)
-from authwright.ticket import StoredTicket, TokenKind, decode_ticket, encode_ticket
+from authwright.stores.rows import COLUMNS, encode_binding, micros, micros_or_none, stored_ticket
+from authwright.ticket import StoredTicket, encode_ticket
 
-COLUMNS = (
-    "t.kind, t.digest, t.ticket, t.issued_at, t.expires_at, t.parent, t.origin_grant, t.binding, t.version,"
-    " t.used_at, t.used_by"
-)
 _INSERT = """
 grants_written AS (
     INSERT INTO grants AS g (grant_id, client_id, subject, session_id, scopes, issued_at, expires_at)
@@ -265,20 +254,3 @@ def _parameters(add: Sequence[StoredTicket]) -> list[Any]:
     if 1 <= len(rows) <= _SPELLED_OUT:
         return [value for row in rows for value in row]
     return [list(column) for column in zip(*rows, strict=True)] if rows else [[] for _ in _TYPES]
-
-
-def stored_ticket(row: Any) -> StoredTicket:
-    """A ticket from a row of `COLUMNS`."""
-    return StoredTicket(
-        kind=TokenKind(row[0]),
-        digest=row[1],
-        ticket=decode_ticket(row[2]),
-        issued_at=moment(row[3]),
-        expires_at=moment_or_none(row[4]),
-        parent=row[5],
-        origin_grant=row[6],
-        binding=decode_binding(row[7]),
-        version=row[8],
-        used_at=moment_or_none(row[9]),
-        used_by=row[10],
-    )

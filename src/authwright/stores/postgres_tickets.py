@@ -11,14 +11,15 @@ from typing import Any, Protocol, TypeVar
 
 from authwright.clock import Clock, utcnow
 from authwright.stores.decision import Answer
-from authwright.stores.postgres_commit import COLUMNS as _COLUMNS
-from authwright.stores.postgres_commit import PreparedCommit, carry_out, stored_ticket
+from authwright.stores.postgres_commit import PreparedCommit, carry_out
 from authwright.stores.protocols import Change, GrantSummary, check_change
 from authwright.stores.rows import (
+    COLUMNS,
     HOUR,
     micros,
     moment,
     moment_or_none,
+    stored_ticket,
 )
 from authwright.ticket import StoredTicket, TokenKind
 
@@ -32,11 +33,11 @@ class Run(Protocol):
 
 
 _GET = (
-    f"SELECT {_COLUMNS} FROM tickets t JOIN grants g USING (grant_id)"  # noqa: S608
+    f"SELECT {COLUMNS} FROM tickets t JOIN grants g USING (grant_id)"  # noqa: S608
     " WHERE t.digest = $1 AND t.kind = $2 AND g.revoked_at IS NULL"
 )
 _CURRENT = (
-    f"SELECT {_COLUMNS} FROM grants g JOIN tickets t USING (grant_id)"  # noqa: S608
+    f"SELECT {COLUMNS} FROM grants g JOIN tickets t USING (grant_id)"  # noqa: S608
     " WHERE g.grant_id = $1 AND g.revoked_at IS NULL AND t.kind = $2 AND t.used_at IS NULL"
     " ORDER BY t.issued_at DESC LIMIT 1"
 )

@@ -1,11 +1,13 @@
 """How times and records stand in a database row: microseconds since 1970 in UTC, and JSON for what is not searched."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import msgspec
 
 from authwright.records import Account, Client, Consent, RelyingPartySession, Session, SigningKeyRecord
-from authwright.ticket import Binding
+from authwright.ticket import Binding, StoredTicket, TokenKind, decode_ticket
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -43,6 +45,30 @@ def encode_binding(binding: Binding | None) -> str | None:
 def decode_binding(text: str | None) -> Binding | None:
     """The reverse of `encode_binding`."""
     return None if text is None else _binding_decoder.decode(text)
+
+
+COLUMNS = (
+    "t.kind, t.digest, t.ticket, t.issued_at, t.expires_at, t.parent, t.origin_grant, t.binding, t.version,"
+    " t.used_at, t.used_by"
+)
+"""What `stored_ticket` reads, from the table `tickets` as `t`."""
+
+
+def stored_ticket(row: Sequence[Any]) -> StoredTicket:
+    """A ticket from a row of `COLUMNS`."""
+    return StoredTicket(
+        kind=TokenKind(row[0]),
+        digest=row[1],
+        ticket=decode_ticket(row[2]),
+        issued_at=moment(row[3]),
+        expires_at=moment_or_none(row[4]),
+        parent=row[5],
+        origin_grant=row[6],
+        binding=decode_binding(row[7]),
+        version=row[8],
+        used_at=moment_or_none(row[9]),
+        used_by=row[10],
+    )
 
 
 Record = Client | Account | Consent | Session | SigningKeyRecord | RelyingPartySession

@@ -12,20 +12,9 @@ import msgspec
 
 from authwright.stores.decision import COMMITTED, Answer, TicketState, answer_without_effect
 from authwright.stores.protocols import AlreadyConsumed, Change
-from authwright.stores.rows import (
-    decode_binding,
-    encode_binding,
-    micros,
-    micros_or_none,
-    moment,
-    moment_or_none,
-)
-from authwright.ticket import StoredTicket, Ticket, TokenKind, decode_ticket
+from authwright.stores.rows import COLUMNS, encode_binding, micros, micros_or_none, stored_ticket
+from authwright.ticket import StoredTicket, Ticket
 
-COLUMNS = (
-    "t.kind, t.digest, t.ticket, t.issued_at, t.expires_at, t.parent, t.origin_grant, t.binding, t.version,"
-    " t.used_at, t.used_by"
-)
 _STORED = f"SELECT {COLUMNS} FROM tickets t WHERE t.digest = ? AND t.kind = ?"  # noqa: S608
 
 
@@ -50,23 +39,6 @@ class PreparedCommit(msgspec.Struct, gc=False):
             and not self.live
             and self.add[0].ticket.subject is None
         )
-
-
-def stored_ticket(row: tuple[Any, ...]) -> StoredTicket:
-    """A ticket from a row of `COLUMNS`."""
-    return StoredTicket(
-        kind=TokenKind(row[0]),
-        digest=row[1],
-        ticket=decode_ticket(row[2]),
-        issued_at=moment(row[3]),
-        expires_at=moment_or_none(row[4]),
-        parent=row[5],
-        origin_grant=row[6],
-        binding=decode_binding(row[7]),
-        version=row[8],
-        used_at=moment_or_none(row[9]),
-        used_by=row[10],
-    )
 
 
 def commit_all(connection: sqlite3.Connection, commits: Sequence[PreparedCommit]) -> list[Answer]:

@@ -8,12 +8,14 @@ from authwright.clock import Clock, utcnow
 from authwright.stores.decision import Answer
 from authwright.stores.protocols import Change, GrantSummary, check_change
 from authwright.stores.rows import (
+    COLUMNS,
     HOUR,
     micros,
     moment,
     moment_or_none,
+    stored_ticket,
 )
-from authwright.stores.sqlite_commit import COLUMNS, PreparedCommit, stored_ticket
+from authwright.stores.sqlite_commit import PreparedCommit
 from authwright.stores.sqlite_reader import Reader, conditions
 from authwright.stores.sqlite_writer import GroupWriter, Work
 from authwright.ticket import StoredTicket, TokenKind, encode_ticket
