@@ -7,6 +7,7 @@ import signal
 import socket
 import stat
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -193,6 +194,12 @@ def test_a_worker_that_dies_is_replaced(installation: Installation, server_proce
     assert installation.post("/token", "machine", SECRET, grant_type="client_credentials")[0] == 200
 
 
+def _status(port: int, path: str) -> int:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("GET", path)
+        return connection.getresponse().status
+
+
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_the_management_port_answers_alive_and_ready(
     installation: Installation, server_process: ServerProcesses, workers: str
@@ -203,11 +210,13 @@ def test_the_management_port_answers_alive_and_ready(
     installation.file.write_text(text)
     process = installation.serve(server_process, "--workers", workers)
     process.wait_for(f"http://127.0.0.1:{management}/livez")
+    # Alive comes before ready: the store opens meanwhile, and 503 says so.
+    deadline = time.monotonic() + 20
+    while _status(management, "/readyz") == 503:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     for path, expected in (("/livez", 200), ("/readyz", 200), ("/token", 404)):
-        connection = http.client.HTTPConnection("127.0.0.1", management, timeout=10)
-        connection.request("GET", path)
-        assert connection.getresponse().status == expected
-        connection.close()
+        assert _status(management, path) == expected
     public = http.client.HTTPConnection("127.0.0.1", installation.port, timeout=10)
     public.request("GET", "/livez")
     answer = public.getresponse()
