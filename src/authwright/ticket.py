@@ -111,6 +111,13 @@ class BackchannelBinding(
     """For ping and push: the request's id and the client's notification token, encrypted, since both go out again."""
 
 
+class Rewrite(msgspec.Struct, frozen=True):
+    """A stored ticket as it was read, and as it shall be."""
+
+    before: "StoredTicket"
+    after: "StoredTicket"
+
+
 class Ticket(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """What was granted, to whom, for how long and into which tokens."""
 
@@ -152,9 +159,15 @@ class Ticket(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     redeems: "StoredTicket | None" = None
     """What this request spends; never stored."""
     rewrites: "StoredTicket | None" = None
-    """What this request changes in place; never stored."""
+    """What this request changes in place: it will allow and say what this ticket does. Never stored."""
     single_use: SingleUse | None = None
     """The assertion that this request uses up; never stored."""
+    sealed: str = ""
+    """In the store only: claims, their destinations, properties and `act`, encrypted (`stores.sealed_tickets`)."""
+    services: tuple[str, ...] = ()
+    """The consent services whose decisions are in scopes and claims."""
+    rewrites_beside: tuple["Rewrite", ...] = ()
+    """What changes in the same step as `rewrites`, all of it or nothing; never stored."""
 
     def __repr__(self) -> str:
         # Claims and properties are personal data; identifiers are enough to find the record.
@@ -178,7 +191,7 @@ class StoredTicket(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
     parent: str | None = None
     """Digest of the refresh token or code it was made from."""
     origin_grant: str = ""
-    """The grant_type that made it."""
+    """The grant_type that made it; what a refresh makes keeps that of the refresh token."""
     binding: Binding | None = None
     """Codes only; tokens have none."""
     version: int = 0
@@ -196,6 +209,37 @@ class StoredTicket(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True
         return self.expires_at is not None and self.expires_at < now
 
 
+_MADE_FROM = "."
+
+
+def derived_grant_id(parent: str, own: str) -> str:
+    """The id of a grant that is made from another, and is revoked with it. `own` is unique.
+
+    The id itself says what it descends from, so no store needs a record of that.
+    """
+    return f"{parent}{_MADE_FROM}{own}"
+
+
+def parent_grant_id(grant_id: str) -> str | None:
+    """The id of the grant that this one was made from, or None."""
+    return grant_id.rpartition(_MADE_FROM)[0] or None
+
+
+def ancestors(grant_id: str) -> tuple[str, ...]:
+    """The ids of all grants it was made from, the nearest first."""
+    found: list[str] = []
+    parent = parent_grant_id(grant_id)
+    while parent is not None:
+        found.append(parent)
+        parent = parent_grant_id(parent)
+    return tuple(found)
+
+
+def descendants_between(grant_id: str) -> tuple[str, str]:
+    """All that was made from the grant has an id between these two, by their octets; the second is outside."""
+    return grant_id + _MADE_FROM, grant_id + chr(ord(_MADE_FROM) + 1)
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Ticket)
 
@@ -206,9 +250,12 @@ def encode_ticket(ticket: Ticket) -> bytes:
         ticket.carry
         or ticket.redeems is not None
         or ticket.rewrites is not None
+        or ticket.rewrites_beside
         or ticket.single_use is not None
     ):
-        ticket = msgspec.structs.replace(ticket, carry=NOTHING, redeems=None, rewrites=None, single_use=None)
+        ticket = msgspec.structs.replace(
+            ticket, carry=NOTHING, redeems=None, rewrites=None, rewrites_beside=(), single_use=None
+        )
     return _encoder.encode(ticket)
 
 

@@ -162,6 +162,11 @@ class Installation:
     async def refresh(self, refresh_token: str, **changes: Any) -> HttpResponse:
         return await self.post("/token", grant_type="refresh_token", refresh_token=refresh_token, **changes)
 
+    async def remove_user(self, subject: str = "u-alice") -> None:
+        """Take a user away, and let the two seconds pass in which a worker may not have seen it yet."""
+        await self.stores.accounts.remove(subject)
+        self.clock.advance(2)
+
     async def is_active(self, token: str, client_id: str = "web") -> bool:
         answer = await self.post("/introspect", client_id=client_id, token=token)
         assert answer.status == 200

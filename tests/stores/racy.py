@@ -99,6 +99,15 @@ class RacySessions(MemorySessions):
         await super().replace(digest if digest in self._sessions else None, session)
         return True
 
+    async def note_client(self, digest: str, client_id: str) -> bool:
+        """Looks, waits, then writes what it saw with one client more."""
+        session = self._sessions.get(digest)
+        if session is None:
+            return False
+        await asyncio.sleep(0)
+        self._sessions[digest] = msgspec.structs.replace(session, clients=session.clients | {client_id})
+        return True
+
 
 class RacyKeys(MemoryKeys):
     """Looks, waits, then changes."""

@@ -14,6 +14,7 @@ RACES = [
     "test_revocations_that_meet_count_a_grant_once",
     "test_of_32_claims_of_one_key_one_is_true",
     "test_of_16_replacements_of_one_session_one_wins",
+    "test_clients_that_are_noted_at_once_are_all_remembered",
     "test_of_8_activations_one_wins",
     "test_relying_party_sessions_change_from_the_version_that_was_read",
 ]

@@ -11,6 +11,8 @@ from authwright.crypto.handles import Handles
 from authwright.crypto.seal import Seal
 from authwright.crypto.shared_secrets import SharedSecret
 from authwright.protocol.client_credentials import CLIENT_SECRET_JWT
+from authwright.provider.profiles import OIDC, tightened
+from authwright.provider.recent import REREAD, Recent
 from authwright.records import Client, ClientSecret
 from authwright.stores.protocols import ClientStore
 
@@ -19,8 +21,6 @@ SECRET_LABEL = "client_secret"
 
 SECRET_SEAL = "client-secret"
 """The purpose of the seal for secrets of client_secret_jwt; the context is the client's id."""
-
-MAX_CACHED = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,32 +85,29 @@ class Clients:
         *,
         configured: Sequence[Client] = (),
         clock: Clock = utcnow,
-        reread: timedelta = timedelta(seconds=2),
+        reread: timedelta = REREAD,
+        profile: str = OIDC,
     ) -> None:
+        """`profile` is the issuer's: what is answered keeps to it, or to the client's own, whatever is stored."""
         self._store = store
-        self._configured: Mapping[str, Client] = {client.client_id: client for client in configured}
-        self._clock = clock
-        self._reread = reread.total_seconds()
-        self._read: dict[str, tuple[float, Client | None]] = {}
+        self._profile = profile
+        self._configured: Mapping[str, Client] = {
+            client.client_id: tightened(client, profile) for client in configured
+        }
+        self._stored = Recent(self._tightened, clock=clock, reread=reread)
 
     async def get(self, client_id: str) -> Client | None:
         """The client, or None when there is none or it is disabled."""
         client = self._configured.get(client_id)
         if client is None:
-            now = self._clock().timestamp()
-            read_at, client = self._read.get(client_id, (0.0, None))
-            if now - read_at >= self._reread:
-                client = await self._store.get(client_id)
-                self._remember(client_id, now, client)
+            client = await self._stored.get(client_id)
         return client if client is not None and client.enabled else None
 
     async def enabled(self) -> Sequence[Client]:
         """All that are enabled, read anew: for who keeps what it makes of them. Raises StoreUnavailable."""
-        stored = {client.client_id: client for client in await self._store.list()}
+        stored = {client.client_id: tightened(client, self._profile) for client in await self._store.list()}
         return [client for client in {**stored, **self._configured}.values() if client.enabled]
 
-    def _remember(self, client_id: str, now: float, client: Client | None) -> None:
-        # Anyone can ask for any id, so what is remembered is bounded and simply started over.
-        if len(self._read) >= MAX_CACHED:
-            self._read = {}
-        self._read[client_id] = (now, client)
+    async def _tightened(self, client_id: str) -> Client | None:
+        client = await self._store.get(client_id)
+        return tightened(client, self._profile) if client is not None else None

@@ -21,8 +21,10 @@ from authwright.records import (
     SigningKeyRecord,
 )
 from authwright.stores.key_rules import changed_keys, one_active
+from authwright.stores.memory_consent_services import MemoryConsentServices
 from authwright.stores.memory_tickets import MemoryTickets
 from authwright.stores.protocols import Rate, Stores
+from authwright.stores.session_rules import with_clients_of
 
 LINGER = timedelta(hours=1)
 """How long an expired session is kept at least, so that it is answered as expired."""
@@ -52,7 +54,7 @@ class MemoryOnce:
     """An `OnceStore`."""
 
     def __init__(self, clock: Clock = utcnow) -> None:
-        self.epoch = random_id()
+        self.epoch: str = random_id()
         """Another one for each memory: what an earlier one held is forgotten."""
         self._clock = clock
         self._claims: dict[str, datetime] = {}
@@ -183,8 +185,10 @@ class MemorySessions:
 
     async def replace(self, digest: str | None, session: Session) -> bool:
         if digest is not None:
-            if digest not in self._sessions:
+            before = self._sessions.get(digest)
+            if before is None:
                 return False
+            session = with_clients_of(before, session)
             self._end(digest)
         self._sessions[session.digest] = session
         self._digests[session.session_id] = session.digest
@@ -192,9 +196,26 @@ class MemorySessions:
         self._expiries.due(self._clock(), self._forget)
         return True
 
+    async def note_client(self, digest: str, client_id: str) -> bool:
+        session = self._sessions.get(digest)
+        if session is None:
+            return False
+        self._sessions[digest] = msgspec.structs.replace(session, clients=session.clients | {client_id})
+        return True
+
     async def find(self, session_id: str) -> Session | None:
         digest = self._digests.get(session_id)
         return None if digest is None else self._sessions[digest]
+
+    async def list(self, *, subject: str | None = None, client_id: str | None = None) -> Sequence[Session]:
+        if subject is None and client_id is None:
+            raise ValueError("list needs a subject or a client_id")
+        found = [
+            session
+            for session in self._sessions.values()
+            if subject in (None, session.subject) and (client_id is None or client_id in session.clients)
+        ]
+        return sorted(found, key=lambda session: (session.created_at, session.digest))
 
     async def remove(self, *, session_id: str | None = None, subject: str | None = None) -> int:
         if session_id is None and subject is None:
@@ -287,11 +308,17 @@ class MemoryRelyingPartySessions:
             del self._sessions[digest]
         return len(doomed)
 
-    async def list(self, *, issuer: str, subject: str) -> Sequence[RelyingPartySession]:
+    async def list(
+        self, *, issuer: str, session_id: str | None = None, subject: str | None = None
+    ) -> Sequence[RelyingPartySession]:
+        if session_id is None and subject is None:
+            raise ValueError("list needs a session_id or a subject")
         found = [
             session
             for session in self._sessions.values()
-            if session.issuer == issuer and session.subject == subject
+            if session.issuer == issuer
+            and session_id in (None, session.session_id)
+            and subject in (None, session.subject)
         ]
         return sorted(found, key=lambda session: (session.created_at, session.digest))
 
@@ -310,6 +337,7 @@ def memory_stores(clock: Clock = utcnow) -> Stores:
         clients=MemoryClients(),
         accounts=MemoryAccounts(),
         consents=MemoryConsents(),
+        consent_services=MemoryConsentServices(),
         sessions=MemorySessions(clock),
         keys=MemoryKeys(),
         relying_party_sessions=MemoryRelyingPartySessions(clock),

@@ -16,7 +16,7 @@ from authwright.stores.protocols import (
     Revoked,
     check_change,
 )
-from authwright.ticket import StoredTicket, Ticket, TokenKind
+from authwright.ticket import StoredTicket, Ticket, TokenKind, ancestors
 
 Key = tuple[TokenKind, str]
 
@@ -59,6 +59,7 @@ class MemoryTickets:
         self._grants: dict[str, _Grant] = {}
         self._by_subject: dict[str, set[str]] = {}
         self._by_session: dict[str, set[str]] = {}
+        self._by_ancestor: dict[str, set[str]] = {}
         self._expiring: list[tuple[datetime, TokenKind, str]] = []
 
     async def get(self, kind: TokenKind, digest: str) -> StoredTicket | None:
@@ -137,7 +138,9 @@ class MemoryTickets:
     def _insert(self, id: str, stored: StoredTicket) -> None:
         ticket = stored.ticket
         if ticket.carry or ticket.redeems is not None or ticket.rewrites is not None:
-            ticket = msgspec.structs.replace(ticket, carry={}, redeems=None, rewrites=None)
+            ticket = msgspec.structs.replace(
+                ticket, carry={}, redeems=None, rewrites=None, rewrites_beside=()
+            )
             stored = msgspec.structs.replace(stored, ticket=ticket)
         key = (stored.kind, stored.digest)
         self._tickets[key] = stored
@@ -149,6 +152,8 @@ class MemoryTickets:
                 self._by_subject.setdefault(ticket.subject, set()).add(ticket.grant_id)
             if ticket.session_id is not None:
                 self._by_session.setdefault(ticket.session_id, set()).add(ticket.grant_id)
+            for ancestor in ancestors(ticket.grant_id):
+                self._by_ancestor.setdefault(ancestor, set()).add(ticket.grant_id)
         elif grant.expires_at is not None and (
             stored.expires_at is None or stored.expires_at > grant.expires_at
         ):
@@ -163,7 +168,9 @@ class MemoryTickets:
         after = change.after
         self._tickets[key] = msgspec.structs.replace(
             after,
-            ticket=msgspec.structs.replace(after.ticket, carry={}, redeems=None, rewrites=None),
+            ticket=msgspec.structs.replace(
+                after.ticket, carry={}, redeems=None, rewrites=None, rewrites_beside=()
+            ),
             version=stored.version + 1,
             used_at=stored.used_at,
             used_by=stored.used_by,
@@ -197,7 +204,8 @@ class MemoryTickets:
         ended = 0
         for candidate in self._candidates(grant_id, session_id, subject):
             grant = self._grants.get(candidate)
-            if grant is None or grant.revoked_at is not None:
+            if grant is None:
+                ended += self._revoke_descendants(candidate, now)
                 continue
             first = grant.first
             if (
@@ -205,9 +213,19 @@ class MemoryTickets:
                 and (subject is None or first.subject == subject)
                 and (client_id is None or first.client_id == client_id)
             ):
-                ended += grant.live(now)
-                grant.revoked_at = now
+                ended += self._revoke(grant, now) + self._revoke_descendants(candidate, now)
         return ended
+
+    def _revoke(self, grant: _Grant, now: datetime) -> int:
+        if grant.revoked_at is not None:
+            return 0
+        ended = grant.live(now)
+        grant.revoked_at = now
+        return int(ended)
+
+    def _revoke_descendants(self, grant_id: str, now: datetime) -> int:
+        """What was made from the grant, and what from that, whether or not the grant itself is remembered."""
+        return sum(self._revoke(self._grants[made], now) for made in self._by_ancestor.get(grant_id, ()))
 
     def _candidates(self, grant_id: str | None, session_id: str | None, subject: str | None) -> Iterable[str]:
         if grant_id is not None:
@@ -277,6 +295,8 @@ class MemoryTickets:
         del self._grants[grant_id]
         _discard(self._by_subject, grant.first.subject, grant_id)
         _discard(self._by_session, grant.first.session_id, grant_id)
+        for ancestor in ancestors(grant_id):
+            _discard(self._by_ancestor, ancestor, grant_id)
 
 
 def _discard(index: dict[str, set[str]], name: str | None, member: str) -> None:

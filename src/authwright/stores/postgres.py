@@ -16,6 +16,7 @@ import asyncpg
 
 from authwright.clock import Clock, utcnow
 from authwright.stores.migrations import migrations, outstanding
+from authwright.stores.postgres_consent_services import PostgresConsentServices
 from authwright.stores.postgres_records import (
     PostgresAccounts,
     PostgresClients,
@@ -62,7 +63,7 @@ class Connections:
         self._free = asyncio.Semaphore(size)
         self._idle: list[Connection] = []
         self._statement_cache_size = statement_cache_size
-        self.closed = False
+        self.closed: bool = False
 
     async def run(self, work: Callable[[Connection], Awaitable[T]], *, repeatable: bool = True) -> T:
         """The result of `work` on a connection; it is its own transaction, or opens one.
@@ -155,13 +156,14 @@ class PostgresDatabase:
         self._clock = clock
         self._connections: Connections | None = None
         self._opening = asyncio.Lock()
-        self.stores = Stores(
+        self.stores: Stores = Stores(
             tickets=PostgresTickets(self._run, clock),
             once=PostgresOnce(self._run, clock),
             limits=PostgresLimits(self._run),
             clients=PostgresClients(self._run),
             accounts=PostgresAccounts(self._run),
             consents=PostgresConsents(self._run),
+            consent_services=PostgresConsentServices(self._run),
             sessions=PostgresSessions(self._run),
             keys=PostgresKeys(self._run),
             relying_party_sessions=PostgresRelyingPartySessions(self._run),

@@ -13,6 +13,7 @@ from authwright.stores.key_rules import changed_keys, one_active
 from authwright.stores.postgres_tickets import Run
 from authwright.stores.protocols import Rate
 from authwright.stores.rows import encode_record, micros
+from authwright.stores.session_rules import with_clients_of
 
 _UNIQUE_VIOLATION = "23505"
 
@@ -166,30 +167,60 @@ class PostgresSessions(_Table):
             " ON CONFLICT (digest) DO UPDATE SET session_id = excluded.session_id, subject = excluded.subject,"
             " expires_at = excluded.expires_at, body = excluded.body"
         )
-        values = (
-            session.digest,
-            session.session_id,
-            session.subject,
-            micros(session.expires_at),
-            encode_record(session),
-        )
 
         async def work(connection: Any) -> bool:
+            kept = session
             async with connection.transaction():
                 if digest is not None:
                     ended = await connection.fetchval(
-                        "DELETE FROM sessions WHERE digest = $1 RETURNING 1", digest
+                        "DELETE FROM sessions WHERE digest = $1 RETURNING body", digest
                     )
                     if ended is None:
                         return False
-                await connection.execute(put, *values)
+                    kept = with_clients_of(rows.decode_session(ended), session)
+                await connection.execute(
+                    put,
+                    kept.digest,
+                    kept.session_id,
+                    kept.subject,
+                    micros(kept.expires_at),
+                    encode_record(kept),
+                )
             return True
 
         return await self._run(work, repeatable=digest is None)
 
+    async def note_client(self, digest: str, client_id: str) -> bool:
+        async def work(connection: Any) -> bool:
+            async with connection.transaction():
+                # The lock makes whoever comes second read what the first one wrote.
+                body = await connection.fetchval(
+                    "SELECT body FROM sessions WHERE digest = $1 FOR UPDATE", digest
+                )
+                if body is None:
+                    return False
+                session = rows.decode_session(body)
+                noted = msgspec.structs.replace(session, clients=session.clients | {client_id})
+                await connection.execute(
+                    "UPDATE sessions SET body = $2 WHERE digest = $1", digest, encode_record(noted)
+                )
+            return True
+
+        return await self._run(work)
+
     async def find(self, session_id: str) -> Session | None:
         body = await self._value("SELECT body FROM sessions WHERE session_id = $1 LIMIT 1", session_id)
         return None if body is None else rows.decode_session(body)
+
+    async def list(self, *, subject: str | None = None, client_id: str | None = None) -> Sequence[Session]:
+        if subject is None and client_id is None:
+            raise ValueError("list needs a subject or a client_id")
+        sql = (
+            "SELECT body FROM sessions WHERE ($1::text IS NULL OR subject = $1)"
+            " AND ($2::text IS NULL OR jsonb_exists(body::jsonb -> 'clients', $2))"
+        )
+        found = await self._column(sql, subject, client_id)
+        return rows.oldest_first([rows.decode_session(body) for body in found])
 
     async def remove(self, *, session_id: str | None = None, subject: str | None = None) -> int:
         if session_id is None and subject is None:
@@ -322,9 +353,15 @@ class PostgresRelyingPartySessions(_Table):
         )
         return await self._count(sql, issuer, session_id, subject)
 
-    async def list(self, *, issuer: str, subject: str) -> Sequence[RelyingPartySession]:
+    async def list(
+        self, *, issuer: str, session_id: str | None = None, subject: str | None = None
+    ) -> Sequence[RelyingPartySession]:
+        if session_id is None and subject is None:
+            raise ValueError("list needs a session_id or a subject")
         sql = (
-            "SELECT body FROM relying_party_sessions WHERE issuer = $1 AND subject = $2"
+            "SELECT body FROM relying_party_sessions WHERE issuer = $1"
+            " AND ($2::text IS NULL OR session_id = $2) AND ($3::text IS NULL OR subject = $3)"
             ' ORDER BY created_at, digest COLLATE "C"'
         )
-        return [rows.decode_relying_party_session(body) for body in await self._column(sql, issuer, subject)]
+        found = await self._column(sql, issuer, session_id, subject)
+        return [rows.decode_relying_party_session(body) for body in found]

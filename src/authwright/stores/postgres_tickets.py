@@ -21,7 +21,7 @@ from authwright.stores.rows import (
     moment_or_none,
     stored_ticket,
 )
-from authwright.ticket import StoredTicket, TokenKind
+from authwright.ticket import StoredTicket, TokenKind, descendants_between
 
 T = TypeVar("T")
 
@@ -41,6 +41,14 @@ _CURRENT = (
     " WHERE g.grant_id = $1 AND g.revoked_at IS NULL AND t.kind = $2 AND t.used_at IS NULL"
     " ORDER BY t.issued_at DESC LIMIT 1"
 )
+# By octets, whatever the database sorts by; the index `grants_by_lineage` has only such grants, which are few.
+_REVOKE_DESCENDANTS = """
+UPDATE grants SET revoked_at = $1
+FROM unnest($2::text[], $3::text[]) AS made_from (low, high)
+WHERE revoked_at IS NULL AND strpos(grant_id, '.') > 0
+    AND grant_id COLLATE "C" >= low COLLATE "C" AND grant_id COLLATE "C" < high COLLATE "C"
+RETURNING grant_id, expires_at
+"""
 
 
 class PostgresTickets:
@@ -96,15 +104,27 @@ class PostgresTickets:
             grant_id=grant_id, session_id=session_id, subject=subject, client_id=client_id
         )
         at = micros(now)
-        sql = f"UPDATE grants SET revoked_at = $1 WHERE revoked_at IS NULL AND {where} RETURNING expires_at"  # noqa: S608
+        sql = (
+            f"UPDATE grants SET revoked_at = $1 WHERE revoked_at IS NULL AND {where}"  # noqa: S608
+            " RETURNING grant_id, expires_at"
+        )
 
         async def revoke_all(connection: Any) -> int:
-            count = 0
+            gone: list[Any] = []
             async with connection.transaction():
                 # It may have waited for a commit that made another grant it could not see: look until there is none.
                 while ended := await connection.fetch(sql, at, *values):
-                    count += sum(row[0] is None or row[0] >= at for row in ended)
-            return count
+                    gone += ended
+                # A grant that was purged leaves what was made from it.
+                origins = {row[0] for row in gone} | ({grant_id} if grant_id is not None else set())
+                ends = [descendants_between(origin) for origin in sorted(origins)]
+                while ends and (
+                    ended := await connection.fetch(
+                        _REVOKE_DESCENDANTS, at, [first for first, _ in ends], [last for _, last in ends]
+                    )
+                ):
+                    gone += ended
+            return sum(row[1] is None or row[1] >= at for row in gone)
 
         return await self._run(revoke_all)
 

@@ -15,6 +15,7 @@ from authwright.records import (
     Account,
     Client,
     Consent,
+    ConsentService,
     RelyingPartySession,
     Session,
     SigningKeyRecord,
@@ -120,8 +121,9 @@ class TicketStore(Protocol):
         subject: str | None = None,
         client_id: str | None = None,
     ) -> int:
-        """Revoke every live grant that matches all the given conditions; how many there were.
+        """Revoke every live grant that matches all the given conditions, and all that were made from those.
 
+        How many there were. A grant was made from the one whose id its own begins with (`ticket.derived_grant_id`).
         Raises ValueError without a condition. Subject, session and client of a grant are those of its first ticket.
         """
 
@@ -195,6 +197,21 @@ class ConsentStore(Protocol):
     async def remove(self, subject: str, client_id: str) -> bool: ...
 
 
+class ConsentServiceStore(Protocol):
+    """The registry of consent services."""
+
+    async def list(self, tenant: str) -> Sequence[ConsentService]:
+        """All of a tenant, by name; those that are switched off too."""
+
+    async def get(self, tenant: str, name: str) -> ConsentService | None: ...
+
+    async def put(self, service: ConsentService) -> None:
+        """Add it, or replace the one of its tenant with its name."""
+
+    async def remove(self, tenant: str, name: str) -> bool:
+        """Whether there was one."""
+
+
 class SessionStore(Protocol):
     """Sessions at the provider."""
 
@@ -202,10 +219,26 @@ class SessionStore(Protocol):
         """The session under that digest, expired or not, or None."""
 
     async def replace(self, digest: str | None, session: Session) -> bool:
-        """Store `session`; in the same step the one under `digest`, when given, ends. False, and nothing stored, when that one is gone."""
+        """Store `session`; in the same step the one under `digest`, when given, ends. False, and nothing stored, when that one is gone.
+
+        Where both have the same `sid`, the clients that the store has for the ending one are the new one's too, so
+        that a client noted meanwhile is not forgotten.
+        """
+
+    async def note_client(self, digest: str, client_id: str) -> bool:
+        """Add one client to those of the session under `digest`, in one step. False when it is gone.
+
+        Callers that note different clients at once all succeed, and none of the clients is lost.
+        """
 
     async def find(self, session_id: str) -> Session | None:
         """By `sid`."""
+
+    async def list(self, *, subject: str | None = None, client_id: str | None = None) -> Sequence[Session]:
+        """The sessions of a subject, those that signed in to a client, or both; expired or not, oldest first.
+
+        Raises ValueError without a condition.
+        """
 
     async def remove(self, *, session_id: str | None = None, subject: str | None = None) -> int:
         """End the sessions that match all the given conditions (at least one, else ValueError); how many there were."""
@@ -249,7 +282,13 @@ class RelyingPartySessionStore(Protocol):
         Raises ValueError when neither `session_id` nor `subject` is given.
         """
 
-    async def list(self, *, issuer: str, subject: str) -> Sequence[RelyingPartySession]: ...
+    async def list(
+        self, *, issuer: str, session_id: str | None = None, subject: str | None = None
+    ) -> Sequence[RelyingPartySession]:
+        """The sessions of that issuer that match all the given conditions, expired or not, oldest first.
+
+        Raises ValueError when neither `session_id` nor `subject` is given.
+        """
 
 
 class Stores(msgspec.Struct, frozen=True, kw_only=True):
@@ -261,6 +300,7 @@ class Stores(msgspec.Struct, frozen=True, kw_only=True):
     clients: ClientStore
     accounts: AccountStore
     consents: ConsentStore
+    consent_services: ConsentServiceStore
     sessions: SessionStore
     keys: KeyStore
     relying_party_sessions: RelyingPartySessionStore

@@ -1,12 +1,20 @@
 """How times and records stand in a database row: microseconds since 1970 in UTC, and JSON for what is not searched."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from authwright.records import Account, Client, Consent, RelyingPartySession, Session, SigningKeyRecord
+from authwright.records import (
+    Account,
+    Client,
+    Consent,
+    ConsentService,
+    RelyingPartySession,
+    Session,
+    SigningKeyRecord,
+)
 from authwright.ticket import Binding, StoredTicket, TokenKind, decode_ticket
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -71,7 +79,7 @@ def stored_ticket(row: Sequence[Any]) -> StoredTicket:
     )
 
 
-Record = Client | Account | Consent | Session | SigningKeyRecord | RelyingPartySession
+Record = Client | Account | Consent | ConsentService | Session | SigningKeyRecord | RelyingPartySession
 
 
 def encode_record(record: Record) -> str:
@@ -79,9 +87,16 @@ def encode_record(record: Record) -> str:
     return msgspec.json.encode(record).decode()
 
 
-decode_client = msgspec.json.Decoder(Client).decode
-decode_account = msgspec.json.Decoder(Account).decode
-decode_consent = msgspec.json.Decoder(Consent).decode
-decode_session = msgspec.json.Decoder(Session).decode
-decode_key = msgspec.json.Decoder(SigningKeyRecord).decode
-decode_relying_party_session = msgspec.json.Decoder(RelyingPartySession).decode
+decode_client: Callable[[bytes | str], Client] = msgspec.json.Decoder(Client).decode
+decode_account: Callable[[bytes | str], Account] = msgspec.json.Decoder(Account).decode
+decode_consent: Callable[[bytes | str], Consent] = msgspec.json.Decoder(Consent).decode
+decode_consent_service: Callable[[bytes | str], ConsentService] = msgspec.json.Decoder(ConsentService).decode
+decode_session: Callable[[bytes | str], Session] = msgspec.json.Decoder(Session).decode
+decode_key: Callable[[bytes | str], SigningKeyRecord] = msgspec.json.Decoder(SigningKeyRecord).decode
+decode_relying_party_session: Callable[[bytes | str], RelyingPartySession] = msgspec.json.Decoder(
+    RelyingPartySession
+).decode
+
+
+def oldest_first(sessions: Sequence[Session]) -> list[Session]:
+    return sorted(sessions, key=lambda session: (session.created_at, session.digest))

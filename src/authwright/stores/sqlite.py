@@ -18,7 +18,8 @@ from authwright.clock import Clock, utcnow
 from authwright.stores.migrations import Migration, migrations, outstanding
 from authwright.stores.protocols import Stores, StoreUnavailable
 from authwright.stores.rows import micros
-from authwright.stores.sqlite_commit import PreparedCommit, commit_all
+from authwright.stores.sqlite_commit import PreparedCommit, commit_all, commit_hopefully
+from authwright.stores.sqlite_consent_services import SqliteConsentServices
 from authwright.stores.sqlite_reader import Reader
 from authwright.stores.sqlite_records import (
     SqliteAccounts,
@@ -35,8 +36,6 @@ from authwright.stores.sqlite_writer import GroupWriter
 
 _PRAGMAS = (
     "PRAGMA busy_timeout = 5000",
-    # Keys are random, so a commit touches a page of each index for nearly every row: small pages, small writes.
-    "PRAGMA page_size = 2048",
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
@@ -59,14 +58,15 @@ class SqliteDatabase:
         self._opening = asyncio.Lock()
         self._connections: list[sqlite3.Connection] = []
         self._reader = reader = Reader()
-        self._writer = writer = GroupWriter(_apply, _is_commit)
-        self.stores = Stores(
+        self._writer = writer = GroupWriter(_apply, commit_hopefully, _is_commit)
+        self.stores: Stores = Stores(
             tickets=SqliteTickets(reader, writer, clock),
             once=SqliteOnce(writer, clock),
             limits=SqliteLimits(writer),
             clients=SqliteClients(reader, writer),
             accounts=SqliteAccounts(reader, writer),
             consents=SqliteConsents(reader, writer),
+            consent_services=SqliteConsentServices(reader, writer),
             sessions=SqliteSessions(reader, writer),
             keys=SqliteKeys(reader, writer),
             relying_party_sessions=SqliteRelyingPartySessions(reader, writer),

@@ -41,20 +41,28 @@ class PreparedCommit(msgspec.Struct, gc=False):
         )
 
 
+def commit_hopefully(connection: sqlite3.Connection, commits: Sequence[PreparedCommit]) -> list[Answer]:
+    """`commit_all` without looking whether what is to be added is there: a new ticket's digest is nearly always new.
+
+    Raises sqlite3.IntegrityError when one was not. Part of the group is written then, and must be rolled back.
+    """
+    fresh = [commit for commit in commits if commit.starts_a_grant()]
+    if fresh:
+        _insert_fresh(connection, fresh)
+    if len(fresh) == len(commits):
+        return [COMMITTED] * len(commits)
+    rest = [commit for commit in commits if not commit.starts_a_grant()] if fresh else commits
+    others = iter(_one_by_one(connection, rest, look_first=False))
+    return [COMMITTED if commit.starts_a_grant() else next(others) for commit in commits]
+
+
 def commit_all(connection: sqlite3.Connection, commits: Sequence[PreparedCommit]) -> list[Answer]:
     """Carry out the commits; their answers, in order. They are concurrent: which comes first is ours to choose."""
-    fresh = [commit for commit in commits if commit.starts_a_grant()]
-    if fresh and _insert_fresh(connection, fresh):
-        if len(fresh) == len(commits):
-            return [COMMITTED] * len(commits)
-        rest = [commit for commit in commits if not commit.starts_a_grant()]
-        others = iter(_one_by_one(connection, rest))
-        return [COMMITTED if commit.starts_a_grant() else next(others) for commit in commits]
-    return _one_by_one(connection, commits)
+    return _one_by_one(connection, commits, look_first=True)
 
 
-def _insert_fresh(connection: sqlite3.Connection, commits: Sequence[PreparedCommit]) -> bool:
-    """Store new grants of one ticket each without looking first; False, and nothing stored, when one was not new.
+def _insert_fresh(connection: sqlite3.Connection, commits: Sequence[PreparedCommit]) -> None:
+    """Store new grants of one ticket each.
 
     That a grant's row can be inserted shows that it is not revoked; that a ticket's can, that it is no repetition.
     """
@@ -67,26 +75,20 @@ def _insert_fresh(connection: sqlite3.Connection, commits: Sequence[PreparedComm
         expires_at = micros_or_none(stored.expires_at)
         grants += _grant_row(number, stored.ticket, issued_at, expires_at)
         tickets += _ticket_row(number, stored, commit.bodies[0], issued_at, expires_at, commit.id)
-    connection.execute("SAVEPOINT fresh")
-    try:
-        _insert_rows(connection, _INSERT_GRANTS, 8, grants)
-        _insert_rows(connection, _INSERT_TICKETS, 11, tickets)
-    except sqlite3.IntegrityError:
-        connection.execute("ROLLBACK TO fresh")
-        return False
-    finally:
-        connection.execute("RELEASE fresh")
-    return True
+    _insert_rows(connection, _INSERT_GRANTS, 8, grants)
+    _insert_rows(connection, _INSERT_TICKETS, 11, tickets)
 
 
-def _one_by_one(connection: sqlite3.Connection, commits: Sequence[PreparedCommit]) -> list[Answer]:
+def _one_by_one(
+    connection: sqlite3.Connection, commits: Sequence[PreparedCommit], *, look_first: bool
+) -> list[Answer]:
     """Decide the commits one after the other, each seeing what those before it decided; then write all."""
-    group = _Group(connection, commits)
+    group = _Group(connection, commits, look_first)
     answers: list[Answer] = [group.decide(commit) for commit in commits]
     group.write()
     for number, commit in enumerate(commits):
         if commit.consume is not None and isinstance(answers[number], AlreadyConsumed):
-            row = connection.execute(_STORED, (commit.consume.digest, commit.consume.kind)).fetchone()
+            row = connection.execute(_STORED, (commit.consume.digest, commit.consume.kind.value)).fetchone()
             answers[number] = AlreadyConsumed(stored_ticket(row))
     return answers
 
@@ -99,14 +101,18 @@ class _GrantRow(msgspec.Struct, gc=False):
 class _Group:
     """What the commits of one group touch, as it stands, and what is to be written."""
 
-    def __init__(self, connection: sqlite3.Connection, commits: Sequence[PreparedCommit]) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, commits: Sequence[PreparedCommit], look_first: bool
+    ) -> None:
         grant_ids: set[str] = set()
         digests: set[str] = set()
         for commit in commits:
             grant_ids.update(commit.live)
             for stored in commit.add:
                 grant_ids.add(stored.ticket.grant_id)
-                digests.add(stored.digest)
+                # What a change added tells whether it was made before (see `answer_without_effect`).
+                if look_first or commit.replace:
+                    digests.add(stored.digest)
             if commit.consume is not None:
                 grant_ids.add(commit.consume.ticket.grant_id)
                 digests.add(commit.consume.digest)
@@ -145,7 +151,7 @@ class _Group:
             return answer
         if consume is not None:
             self._tickets[consume.kind, consume.digest].used_by = commit.id
-            self._spent.append((commit.now, commit.id, consume.digest, consume.kind))
+            self._spent.append((commit.now, commit.id, consume.digest, consume.kind.value))
         for number, change in enumerate(replace):
             self._rewrite(commit.id, change, commit.bodies[number])
         for number, stored in enumerate(add, len(replace)):
@@ -184,7 +190,7 @@ class _Group:
                 id,
                 there.version,
                 after.digest,
-                after.kind,
+                after.kind.value,
             )
         )
 
@@ -231,7 +237,8 @@ def _ticket_row(
 ) -> tuple[Any, ...]:
     return (
         stored.digest,
-        stored.kind,
+        # A plain string: sqlite3 would look for a way to adapt the enumeration's member, each time.
+        stored.kind.value,
         grant,
         body,
         issued_at,

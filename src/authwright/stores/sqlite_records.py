@@ -20,6 +20,7 @@ from authwright.stores import rows
 from authwright.stores.key_rules import changed_keys, one_active
 from authwright.stores.protocols import Rate
 from authwright.stores.rows import encode_record, micros
+from authwright.stores.session_rules import with_clients_of
 from authwright.stores.sqlite_reader import Reader, conditions
 from authwright.stores.sqlite_writer import GroupWriter
 
@@ -184,33 +185,44 @@ class SqliteSessions:
         return None if row is None else rows.decode_session(row[0])
 
     async def replace(self, digest: str | None, session: Session) -> bool:
-        values = (
-            session.digest,
-            session.session_id,
-            session.subject,
-            micros(session.expires_at),
-            encode_record(session),
-        )
-
         def work(connection: sqlite3.Connection) -> bool:
+            kept = session
             if digest is not None:
-                ended = connection.execute("DELETE FROM sessions WHERE digest = ?", (digest,))
-                if ended.rowcount != 1:
+                before = _session(connection, digest)
+                if before is None:
                     return False
-            connection.execute(
-                "INSERT INTO sessions (digest, session_id, subject, expires_at, body) VALUES (?, ?, ?, ?, ?)"
-                " ON CONFLICT (digest) DO UPDATE SET session_id = excluded.session_id,"
-                " subject = excluded.subject, expires_at = excluded.expires_at, body = excluded.body",
-                values,
-            )
+                kept = with_clients_of(before, session)
+                connection.execute("DELETE FROM sessions WHERE digest = ?", (digest,))
+            _put_session(connection, kept)
             return True
 
         replaced: bool = await self._writer.submit(work)
         return replaced
 
+    async def note_client(self, digest: str, client_id: str) -> bool:
+        def work(connection: sqlite3.Connection) -> bool:
+            session = _session(connection, digest)
+            if session is None:
+                return False
+            _put_session(connection, msgspec.structs.replace(session, clients=session.clients | {client_id}))
+            return True
+
+        noted: bool = await self._writer.submit(work)
+        return noted
+
     async def find(self, session_id: str) -> Session | None:
         row = self._reader.one("SELECT body FROM sessions WHERE session_id = ?", (session_id,))
         return None if row is None else rows.decode_session(row[0])
+
+    async def list(self, *, subject: str | None = None, client_id: str | None = None) -> Sequence[Session]:
+        if subject is None and client_id is None:
+            raise ValueError("list needs a subject or a client_id")
+        found = self._reader.all(
+            "SELECT body FROM sessions WHERE (?1 IS NULL OR subject = ?1)"
+            " AND (?2 IS NULL OR EXISTS (SELECT 1 FROM json_each(body, '$.clients') WHERE value = ?2))",
+            (subject, client_id),
+        )
+        return rows.oldest_first([rows.decode_session(body) for (body,) in found])
 
     async def remove(self, *, session_id: str | None = None, subject: str | None = None) -> int:
         if session_id is None and subject is None:
@@ -219,6 +231,26 @@ class SqliteSessions:
         sql = f"DELETE FROM sessions WHERE {where}"  # noqa: S608
         removed: int = await self._writer.submit(lambda db: db.execute(sql, values).rowcount)
         return removed
+
+
+def _session(connection: sqlite3.Connection, digest: str) -> Session | None:
+    row = connection.execute("SELECT body FROM sessions WHERE digest = ?", (digest,)).fetchone()
+    return None if row is None else rows.decode_session(row[0])
+
+
+def _put_session(connection: sqlite3.Connection, session: Session) -> None:
+    connection.execute(
+        "INSERT INTO sessions (digest, session_id, subject, expires_at, body) VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (digest) DO UPDATE SET session_id = excluded.session_id,"
+        " subject = excluded.subject, expires_at = excluded.expires_at, body = excluded.body",
+        (
+            session.digest,
+            session.session_id,
+            session.subject,
+            micros(session.expires_at),
+            encode_record(session),
+        ),
+    )
 
 
 class SqliteKeys:
@@ -344,9 +376,12 @@ class SqliteRelyingPartySessions:
         removed: int = await self._writer.submit(lambda db: db.execute(sql, values).rowcount)
         return removed
 
-    async def list(self, *, issuer: str, subject: str) -> Sequence[RelyingPartySession]:
-        found = self._reader.all(
-            "SELECT body FROM relying_party_sessions WHERE issuer = ? AND subject = ? ORDER BY created_at, digest",
-            (issuer, subject),
-        )
+    async def list(
+        self, *, issuer: str, session_id: str | None = None, subject: str | None = None
+    ) -> Sequence[RelyingPartySession]:
+        if session_id is None and subject is None:
+            raise ValueError("list needs a session_id or a subject")
+        where, values = conditions(issuer=issuer, session_id=session_id, subject=subject)
+        sql = f"SELECT body FROM relying_party_sessions WHERE {where} ORDER BY created_at, digest"  # noqa: S608
+        found = self._reader.all(sql, values)
         return [rows.decode_relying_party_session(body) for (body,) in found]

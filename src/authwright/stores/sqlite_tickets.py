@@ -1,7 +1,7 @@
 """Codes and tokens in SQLite: reads in the event loop, writes through the group writer."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from authwright.clock import Clock, utcnow
@@ -18,7 +18,7 @@ from authwright.stores.rows import (
 from authwright.stores.sqlite_commit import PreparedCommit
 from authwright.stores.sqlite_reader import Reader, conditions
 from authwright.stores.sqlite_writer import GroupWriter, Work
-from authwright.ticket import StoredTicket, TokenKind, encode_ticket
+from authwright.ticket import StoredTicket, TokenKind, descendants_between, encode_ticket
 
 _GET = (
     f"SELECT {COLUMNS} FROM tickets t JOIN grants g ON g.id = t.grant_number"  # noqa: S608
@@ -28,6 +28,10 @@ _CURRENT = (
     f"SELECT {COLUMNS} FROM grants g JOIN tickets t ON t.grant_number = g.id"  # noqa: S608
     " WHERE g.grant_id = ? AND g.revoked_at IS NULL AND t.kind = ? AND t.used_at IS NULL"
     " ORDER BY t.issued_at DESC, t.id DESC LIMIT 1"
+)
+_REVOKE_DESCENDANTS = (
+    "UPDATE grants SET revoked_at = ? WHERE revoked_at IS NULL AND grant_id >= ? AND grant_id < ?"
+    " RETURNING grant_id, expires_at"
 )
 
 
@@ -40,7 +44,7 @@ class SqliteTickets:
         self._clock = clock
 
     async def get(self, kind: TokenKind, digest: str) -> StoredTicket | None:
-        row = self._reader.one(_GET, (digest, kind))
+        row = self._reader.one(_GET, (digest, kind.value))
         return None if row is None else stored_ticket(row)
 
     async def commit(
@@ -63,7 +67,7 @@ class SqliteTickets:
         return answer
 
     async def current(self, grant_id: str, kind: TokenKind) -> StoredTicket | None:
-        row = self._reader.one(_CURRENT, (grant_id, kind))
+        row = self._reader.one(_CURRENT, (grant_id, kind.value))
         return None if row is None else stored_ticket(row)
 
     async def revoke(
@@ -79,11 +83,20 @@ class SqliteTickets:
             grant_id=grant_id, session_id=session_id, subject=subject, client_id=client_id
         )
         at = micros(now)
-        sql = f"UPDATE grants SET revoked_at = ? WHERE revoked_at IS NULL AND {where} RETURNING expires_at"  # noqa: S608
+        sql = (
+            f"UPDATE grants SET revoked_at = ? WHERE revoked_at IS NULL AND {where}"  # noqa: S608
+            " RETURNING grant_id, expires_at"
+        )
 
         def revoke_all(connection: sqlite3.Connection) -> int:
             ended = connection.execute(sql, (at, *values)).fetchall()
-            return sum(expires_at is None or expires_at >= at for (expires_at,) in ended)
+            # A grant that was purged leaves what was made from it.
+            origins = {row[0] for row in ended} | ({grant_id} if grant_id is not None else set())
+            for origin in origins:
+                ended += connection.execute(
+                    _REVOKE_DESCENDANTS, (at, *descendants_between(origin))
+                ).fetchall()
+            return sum(expires_at is None or expires_at >= at for _, expires_at in ended)
 
         count: int = await self._writer.submit(revoke_all)
         return count
@@ -114,27 +127,48 @@ class SqliteTickets:
     async def purge(self, now: datetime) -> int:
         at = micros(now)
         gone = 0
+        for table, dead in _SWEEPS:
+            gone += await self._sweep(table, dead, at)
         for sql, until in _PURGES:
             removed = 1
             while removed:
                 # In portions, so that no one waits long behind it.
-                removed = await self._writer.submit(_deletion(sql, at - until))
+                removed = await self._writer.submit(_deletion(sql, (at - until,)))
                 gone += removed
         return gone
 
+    async def _sweep(self, table: str, dead: str, at: int) -> int:
+        """Go through a table in the order of its rows, a portion at a time, and remove the dead ones.
+
+        No index leads to them: an index that grows and shrinks with every token would cost more than the walk.
+        """
+        gone = low = 0
+        while True:
+            row = self._reader.one(
+                f"SELECT max(id) FROM (SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT {_PORTION})",  # noqa: S608
+                (low,),
+            )
+            high = row[0] if row is not None else None
+            if high is None:
+                return gone
+            sql = f"DELETE FROM {table} WHERE id > :low AND id <= :high AND ({dead})"  # noqa: S608
+            values = {"low": low, "high": high, "at": at, "remembered": at - HOUR}
+            gone += await self._writer.submit(_deletion(sql, values))
+            low = high
+
+
+_PORTION = 1000
+
+_SWEEPS = (
+    # A revoked grant is remembered for a while: a commit that read it before still meets the revocation.
+    (
+        "grants",
+        "revoked_at IS NULL AND expires_at < :at OR revoked_at < :remembered",
+    ),
+    ("tickets", "used_at IS NULL AND expires_at < :at"),
+)
 
 _PURGES = (
-    (
-        "DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE expires_at < ? AND revoked_at IS NULL LIMIT 200)",
-        0,
-    ),
-    # A revoked grant is remembered for a while: a commit that read it before still meets the revocation.
-    ("DELETE FROM grants WHERE id IN (SELECT id FROM grants WHERE revoked_at < ? LIMIT 200)", HOUR),
-    (
-        "DELETE FROM tickets WHERE id IN"
-        " (SELECT id FROM tickets WHERE used_at IS NULL AND expires_at IS NOT NULL AND expires_at < ? LIMIT 200)",
-        0,
-    ),
     ("DELETE FROM once WHERE key IN (SELECT key FROM once WHERE until < ? LIMIT 500)", 0),
     ("DELETE FROM limits WHERE key IN (SELECT key FROM limits WHERE arrival < ? LIMIT 500)", 0),
     (
@@ -149,5 +183,5 @@ _PURGES = (
 )
 
 
-def _deletion(sql: str, until: int) -> Work:
-    return lambda connection: connection.execute(sql, (until,)).rowcount
+def _deletion(sql: str, values: Sequence[int] | Mapping[str, int]) -> Work:
+    return lambda connection: connection.execute(sql, values).rowcount

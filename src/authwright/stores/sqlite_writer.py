@@ -38,9 +38,15 @@ class GroupWriter:
     row to a thread would cost more than writing it, since both threads want the interpreter.
     """
 
-    def __init__(self, apply: Apply, is_short: Callable[[Any], bool], *, group: int = 64) -> None:
-        """`is_short` tells whether an item may be written in the loop."""
+    def __init__(
+        self, apply: Apply, apply_in_loop: Apply, is_short: Callable[[Any], bool], *, group: int = 64
+    ) -> None:
+        """`is_short` tells whether an item may be written in the loop, by `apply_in_loop`.
+
+        That may fail for what `apply` does well: the group is then rolled back and carried out by `apply`.
+        """
         self._apply = apply
+        self._apply_in_loop = apply_in_loop
         self._is_short = is_short
         self._group = group
         self._waiting: deque[_Item] = deque()
@@ -107,10 +113,10 @@ class GroupWriter:
         except sqlite3.Error:
             return None  # another process writes, or worse: the thread waits for it, or says so
         try:
-            return self._apply(self._connection, items)
+            return self._apply_in_loop(self._connection, items)
         except Exception:
             self._roll_back()
-            return None  # one item is at fault; the thread finds out which
+            return None  # the thread does it with more care, or finds out which item is at fault
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -168,8 +174,10 @@ class GroupWriter:
                 time.sleep(LOCK_RETRY)
 
     def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        # A rollback that fails leaves nobody waiting: the next group cannot begin, and says why.
+        with suppress(sqlite3.Error):
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
 
 def is_outage(error: Exception) -> bool:

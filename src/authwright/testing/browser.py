@@ -13,6 +13,7 @@ from urllib.parse import urljoin, urlsplit
 from authwright.clock import Clock, utcnow
 from authwright.protocol.http import Fetch, HttpRequest, HttpResponse
 from authwright.protocol.params import Params, encode, parse_params
+from authwright.protocol.redirect_uri import is_loopback_host
 
 MAX_REDIRECTS = 20
 _VOID = frozenset(
@@ -109,7 +110,7 @@ class Browser:
         self._sites = dict(sites)
         self._clock = clock
         self.cookies: tuple[Cookie, ...] = ()
-        self.page = Page(url="about:blank", response=None)
+        self.page: Page = Page(url="about:blank", response=None)
 
     async def get(self, url: str, *, initiator: str | None = None) -> Page:
         """Go to `url`: typed in, or by a link on a page of the origin `initiator`."""
@@ -123,6 +124,29 @@ class Browser:
         return await self._go(
             "POST", urljoin(self.page.url, url), encode(pairs).encode(), initiator, initiator
         )
+
+    async def fetch(
+        self, url: str, *, method: str = "GET", body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> HttpResponse:
+        """What a script on the current page gets from its own origin: no page is left, and no redirect followed."""
+        target = urljoin(self.page.url, url)
+        origin = _origin(self.page.url)
+        fields = {
+            "accept": "application/json",
+            "sec-fetch-site": "same-origin",
+            "sec-fetch-mode": "cors",
+            "sec-fetch-dest": "empty",
+            **({} if method in ("GET", "HEAD") else {"origin": origin}),
+            **{name.lower(): value for name, value in (headers or {}).items()},
+        }
+        cookies = self._cookies_for(method, target, origin)
+        if cookies:
+            fields["cookie"] = "; ".join(f"{cookie.name}={cookie.value}" for cookie in cookies)
+        response = await self._sites[_origin(target)](
+            HttpRequest.to(method, target, headers=fields, body=body)
+        )
+        self._keep_cookies(target, response)
+        return response
 
     async def click(self, element_id: str, **fields: str) -> Page:
         """Press a button, with `fields` filled into its form, or follow a link.
@@ -205,7 +229,7 @@ class Browser:
         for cookie in self.cookies:
             if cookie.host != parts.hostname or _expired(cookie, now):
                 continue
-            if cookie.secure and parts.scheme != "https":
+            if cookie.secure and not _keeps_secrets(url):
                 continue
             if not _path_matches(parts.path or "/", cookie.path):
                 continue
@@ -239,7 +263,7 @@ def _read_set_cookie(line: str, url: str, now: datetime) -> Cookie | None:
     secure = "secure" in named
     same_site = named.get("samesite", "lax").lower()
     path = named.get("path", "/")
-    if secure and parts.scheme != "https":
+    if secure and not _keeps_secrets(url):
         return None
     if name.startswith("__Host-") and not (secure and path == "/" and "domain" not in named):
         return None
@@ -256,6 +280,12 @@ def _read_set_cookie(line: str, url: str, now: datetime) -> Cookie | None:
         same_site=same_site,
         expires_at=expires_at,
     )
+
+
+def _keeps_secrets(url: str) -> bool:
+    """Whether a browser keeps Secure cookies for it: https, and loopback, where nobody listens (Secure Contexts §3.1)."""
+    parts = urlsplit(url)
+    return parts.scheme == "https" or is_loopback_host(parts.netloc)
 
 
 def _expired(cookie: Cookie, now: datetime) -> bool:

@@ -11,7 +11,7 @@ class FrozenClock:
     def __init__(self, now: datetime = START) -> None:
         if now.tzinfo is None:
             raise ValueError("the time must be aware")
-        self.now = now
+        self.now: datetime = now
 
     def __call__(self) -> datetime:
         return self.now

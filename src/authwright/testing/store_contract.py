@@ -17,6 +17,7 @@ import msgspec
 
 from authwright.stores.protocols import AlreadyConsumed, Change, Committed, Conflict, Revoked, Stores
 from authwright.testing.sample_tickets import ACCESS, CODE, REFRESH, added, moment, name, new_ticket
+from authwright.testing.store_lineage import LineageContract
 from authwright.testing.store_races import StoreRaces
 from authwright.testing.store_records import RecordContract
 from authwright.ticket import (
@@ -29,7 +30,7 @@ from authwright.ticket import (
     UserCodeBinding,
 )
 
-__all__ = ["RecordContract", "StoreContract", "StoreRaces", "TicketContract"]
+__all__ = ["LineageContract", "RecordContract", "StoreContract", "StoreRaces", "TicketContract"]
 
 
 class TicketContract:
@@ -233,5 +234,5 @@ class TicketContract:
         assert answer == Revoked()
 
 
-class StoreContract(TicketContract, StoreRaces, RecordContract):
+class StoreContract(TicketContract, LineageContract, StoreRaces, RecordContract):
     """All of it: subclass this one."""

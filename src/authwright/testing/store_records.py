@@ -10,6 +10,7 @@ from authwright.records import (
     Client,
     ClientSecret,
     Consent,
+    ConsentService,
     KeyState,
     RelyingPartySession,
     Session,
@@ -149,7 +150,7 @@ class RecordContract:
     async def test_a_session_replaced_is_found_under_its_new_digest_alone(self, stores: Stores) -> None:
         """Replacing one that is gone stores nothing."""
         first = _session()
-        second = msgspec.structs.replace(first, digest=name("digest"), clients=frozenset({"c"}))
+        second = msgspec.structs.replace(first, digest=name("digest"), clients=first.clients | {"c"})
         assert await stores.sessions.replace(None, first)
         assert await stores.sessions.get(first.digest) == first
         assert await stores.sessions.replace(first.digest, second)
@@ -159,7 +160,7 @@ class RecordContract:
         assert not await stores.sessions.replace(first.digest, third)
         assert await stores.sessions.get(third.digest) is None
         assert await stores.sessions.replace(second.digest, first)
-        same = msgspec.structs.replace(first, acr="urn:higher")
+        same = msgspec.structs.replace(first, acr="urn:higher", clients=second.clients)
         assert await stores.sessions.replace(first.digest, same)
         assert await stores.sessions.get(first.digest) == same
         assert await stores.sessions.replace(None, third)
@@ -176,6 +177,53 @@ class RecordContract:
         answers = await asyncio.gather(*(stores.sessions.replace(old.digest, new) for new in successors))
         assert sum(answers) == 1
         assert await stores.sessions.remove(subject=old.subject) == 1
+
+    async def test_clients_that_are_noted_at_once_are_all_remembered(self, stores: Stores) -> None:
+        """note_client ∥ note_client ∥ replace under one `sid`: who was told True is in the session as it now is."""
+        for _ in range(8):
+            old = _session(clients=frozenset())
+            await stores.sessions.replace(None, old)
+            new = msgspec.structs.replace(old, digest=name("digest"))
+            names = [name("client") for _ in range(12)]
+            notes = [stores.sessions.note_client(old.digest, client_id) for client_id in names]
+            *noted, replaced = await asyncio.gather(*notes, stores.sessions.replace(old.digest, new))
+            assert replaced
+            stored = await stores.sessions.find(old.session_id)
+            assert stored is not None
+            assert stored.digest == new.digest
+            assert {client for client, told in zip(names, noted, strict=True) if told} == stored.clients
+            others = [name("client") for _ in range(12)]
+            told = await asyncio.gather(
+                *(stores.sessions.note_client(new.digest, client_id) for client_id in others)
+            )
+            assert all(told)
+            stored = await stores.sessions.get(new.digest)
+            assert stored is not None
+            assert stored.clients >= set(others)
+            assert not await stores.sessions.note_client(old.digest, "c")
+
+    async def test_sessions_are_listed_by_subject_and_by_client(self, stores: Stores) -> None:
+        """Oldest first; both conditions must hold; none at all is a ValueError."""
+        subject, client_id = name("subject"), name("client")
+        first, second = _session(subject=subject), _session(subject=subject)
+        second = msgspec.structs.replace(second, created_at=first.created_at + timedelta(seconds=1))
+        other = _session()
+        for session in (second, first, other):
+            await stores.sessions.replace(None, session)
+        assert list(await stores.sessions.list(subject=subject)) == [first, second]
+        assert list(await stores.sessions.list(client_id=client_id)) == []
+        await stores.sessions.note_client(second.digest, client_id)
+        await stores.sessions.note_client(other.digest, client_id)
+        found = await stores.sessions.list(client_id=client_id)
+        assert {session.digest for session in found} == {second.digest, other.digest}
+        both = await stores.sessions.list(subject=subject, client_id=client_id)
+        assert [session.digest for session in both] == [second.digest]
+        try:
+            await stores.sessions.list()
+        except ValueError:
+            pass
+        else:
+            raise AssertionError("a list of everybody's sessions")
 
     async def test_an_algorithm_has_one_active_key(self, stores: Stores) -> None:
         """Activation and retirement go together, each from the version that was read; gone keys are not listed."""
@@ -239,6 +287,36 @@ class RecordContract:
         assert not await store.delete(session.digest)
         assert not await store.replace(winner, winner)
 
+    async def test_consent_services_are_kept_by_tenant_and_name(self, stores: Stores) -> None:
+        """All members survive; another tenant's service of the same name is another one."""
+        store, tenant = stores.consent_services, name("tenant")
+        service = ConsentService(
+            name="photos",
+            authority="https://photos.example/consent",
+            tenant=tenant,
+            description="Phötos",
+            enabled=False,
+            timeout=timedelta(milliseconds=250),
+            may_add_scopes=True,
+            on_failure="fail",
+            endpoint_hosts=("api.photos.example:8443",),
+        )
+        elsewhere = msgspec.structs.replace(service, tenant=name("tenant"), authority="https://b.example")
+        mail = ConsentService(name="mail", authority="https://mail.example", tenant=tenant)
+        assert await store.get(tenant, "photos") is None
+        for one in (service, elsewhere, mail):
+            await store.put(one)
+        assert await store.get(tenant, "photos") == service
+        assert await store.get(elsewhere.tenant, "photos") == elsewhere
+        assert list(await store.list(tenant)) == [mail, service]
+        enabled = msgspec.structs.replace(service, enabled=True)
+        await store.put(enabled)
+        assert list(await store.list(tenant)) == [mail, enabled]
+        assert await store.remove(tenant, "photos")
+        assert not await store.remove(tenant, "photos")
+        assert list(await store.list(tenant)) == [mail]
+        assert list(await store.list(elsewhere.tenant)) == [elsewhere]
+
     async def test_relying_party_sessions_end_by_sid_or_by_subject_of_one_issuer(
         self, stores: Stores
     ) -> None:
@@ -257,6 +335,14 @@ class RecordContract:
             first.digest,
             second.digest,
         }
+        assert await store.list(issuer=first.issuer, session_id=first.session_id) == [first]
+        assert await store.list(issuer=first.issuer, session_id=first.session_id, subject=name()) == []
+        for refused in (store.list(issuer=first.issuer), store.delete_by(issuer=first.issuer)):
+            try:
+                await refused
+            except ValueError:
+                continue
+            raise AssertionError("a condition is needed")
         assert await store.delete_by(issuer=first.issuer, session_id=first.session_id, subject=name()) == 0
         assert await store.delete_by(issuer=first.issuer, session_id=first.session_id) == 1
         assert await store.delete_by(issuer=first.issuer, subject=first.subject) == 1

@@ -440,7 +440,7 @@ async def test_a_session_ends_by_itself(site: Site) -> None:
 async def test_a_disabled_user_is_not_signed_in(site: Site) -> None:
     """An account that is gone or disabled has no live session."""
     await site.sign_in("own")
-    await site.op.stores.accounts.remove("u-alice")
+    await site.op.remove_user()
     assert (await site.authorize("own", prompt="none")).params.one("error") == "login_required"
 
 

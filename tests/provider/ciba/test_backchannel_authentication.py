@@ -133,7 +133,7 @@ async def test_a_user_is_told_by_name_by_subject_or_by_id_token(counter: Counter
     assert [told.subject for told in counter.announced] == ["u-alice"] * 3
     answer = await counter.ask("clinic", login_hint=None, id_token_hint=id_token)
     assert (answer.status, answer.json()["error"]) == (400, "invalid_request")
-    await counter.op.stores.accounts.remove("u-alice")
+    await counter.op.remove_user()
     answer = await counter.ask(login_hint=None, id_token_hint=id_token)
     assert answer.json()["error"] == "unknown_user_id"
 

@@ -143,7 +143,7 @@ async def test_a_user_or_a_scope_that_is_gone_gets_no_tokens(counter: Counter) -
     """The user is looked at again when tokens are made."""
     begun = await counter.begin()
     await counter.op.provider.ciba.approve(counter.announced[0].id)
-    await counter.op.stores.accounts.remove("u-alice")
+    await counter.op.remove_user()
     assert await counter.poll_error(begun.auth_req_id) == "invalid_grant"
 
 

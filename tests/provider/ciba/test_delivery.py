@@ -147,7 +147,7 @@ async def test_what_an_event_refuses_is_not_pushed(clock: FrozenClock) -> None:
 async def test_a_user_that_is_gone_gets_no_push(counter: Counter) -> None:
     """The checks are those of the token endpoint."""
     await counter.begin("push")
-    await counter.op.stores.accounts.remove("u-alice")
+    await counter.op.remove_user()
     await counter.op.provider.ciba.approve(counter.announced[0].id)
     assert json.loads(counter.outside.heard[0].body)["error"] == "invalid_grant"
 

@@ -235,7 +235,7 @@ async def test_an_account_that_is_gone_gets_no_tokens(room: LivingRoom) -> None:
     """T17 in spirit: the user is looked at again when tokens are made."""
     begun = await room.begin()
     await room.answer(begun.user_code)
-    await room.op.stores.accounts.remove("u-alice")
+    await room.op.remove_user()
     assert await room.poll_error(begun.device_code) == "invalid_grant"
 
 

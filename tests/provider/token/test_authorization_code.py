@@ -95,7 +95,7 @@ async def test_sec_T2_another_redirect_uri_is_refused_and_does_not_burn_the_code
 async def test_sec_T2_the_code_of_a_deleted_user_is_refused(op: Installation) -> None:
     """T2: deleted or disabled user: 400 invalid_grant."""
     code = await op.code()
-    await op.stores.accounts.remove("u-alice")
+    await op.remove_user()
     assert (await op.redeem(code)).json()["error"] == "invalid_grant"
 
 

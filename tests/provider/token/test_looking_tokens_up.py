@@ -62,7 +62,7 @@ async def test_an_expired_token_and_a_vanished_user_are_refused(op: Installation
     op.clock.advance(601)
     assert (await userinfo(op, token))[0] == 401
     token = (await tokens(op, scopes=["openid"]))["access_token"]
-    await op.stores.accounts.remove("u-alice")
+    await op.remove_user()
     assert (await userinfo(op, token))[0] == 401
 
 

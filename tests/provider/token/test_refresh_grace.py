@@ -67,8 +67,10 @@ async def test_a_grandparent_revokes_the_family_even_inside_the_window(patient: 
 async def test_the_fourth_retry_is_one_too_many(patient: Installation) -> None:
     """Three extra access tokens at most."""
     first = await first_tokens(patient)
-    statuses = [(await patient.refresh(first["refresh_token"])).status for _ in range(5)]
-    assert statuses == [200, 200, 200, 200, 400]
+    answers = [await patient.refresh(first["refresh_token"]) for _ in range(6)]
+    assert [answer.status for answer in answers] == [200, 200, 200, 200, 400, 400]
+    # A client of many processes is no thief: what it got goes on.
+    assert (await patient.refresh(answers[0].json()["refresh_token"])).status == 200
 
 
 async def test_a_successor_cannot_be_told_from_its_parent(op: Installation) -> None:

@@ -102,7 +102,7 @@ async def test_sec_T6_a_revoked_grant_and_a_deleted_user_are_invalid_grant(op: I
     first, second = await first_tokens(op), await first_tokens(op)
     assert (await op.post("/revoke", token=first["refresh_token"])).status == 200
     assert (await op.refresh(first["refresh_token"])).json()["error"] == "invalid_grant"
-    await op.stores.accounts.remove("u-alice")
+    await op.remove_user()
     assert (await op.refresh(second["refresh_token"])).json()["error"] == "invalid_grant"
 
 

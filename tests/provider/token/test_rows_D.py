@@ -138,7 +138,7 @@ async def test_tok_D9_a_refresh_is_looked_at_anew(clock: FrozenClock) -> None:
     less = (client("web", SECRET, redirect_uris=[CALLBACK], scope="openid offline_access"),)
     narrowed = await provider(clock, stores=op.stores, clients=less)
     refused(await narrowed.refresh(second), 400, "invalid_grant")
-    await op.stores.accounts.remove("u-alice")
+    await op.remove_user()
     refused(await op.refresh(second), 400, "invalid_grant")
 
 
