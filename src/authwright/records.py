@@ -1,4 +1,4 @@
-"""What stores hold beside tickets: clients, accounts, consents, sessions, signing keys."""
+"""What stores hold beside tickets: clients, accounts, consents, sessions, signing keys, consent services."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -77,6 +77,10 @@ class Client(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """CIBA Core 1.0 §4: "poll", "ping" or "push"."""
     backchannel_client_notification_endpoint: str = ""
     """Where ping and push go; https."""
+    backchannel_logout_uri: str = ""
+    """OpenID Connect Back-Channel Logout §2.2: where it is told that a session is over; https."""
+    backchannel_logout_session_required: bool = False
+    """Whether a logout token must name the session; ours always do."""
     lifetimes: Mapping[TokenKind, timedelta] = {}
     """Overrides of the issuer's lifetimes."""
     refresh_absolute_lifetime: timedelta | None = None
@@ -84,6 +88,16 @@ class Client(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     refresh_claims: str = "frozen"
     """The claims in tokens made by a refresh: "frozen", as at sign-in; "refreshed", where the account has them now;
     "re_evaluated", none but what events put there anew, and scopes the client has lost are left out."""
+    allowed_consent_services: tuple[str, ...] = ()
+    """The services whose scopes it may ask for when it exchanges a token."""
+    allowed_subject_token_types: tuple[str, ...] = ("urn:ietf:params:oauth:token-type:access_token",)
+    """What it may exchange, and show as an actor token (RFC 8693 §3)."""
+    exchange_from: tuple[str, ...] = ()
+    """Clients whose tokens it may exchange, besides its own and those addressed to it."""
+    exchange_to: tuple[str, ...] = ()
+    """Resources, and clients, that it may get tokens for by exchange though the subject token is not for them."""
+    mutate_for: tuple[str, ...] = ()
+    """Clients whose exchanged tokens it may have decided again, besides its own."""
     token_response_type: bool = False
     """Whether `response_type` at the token endpoint says which tokens it wants."""
     logo_uri: str = ""
@@ -159,6 +173,26 @@ class SigningKeyRecord(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: datetime
     """When it entered `state`."""
     version: int = 0
+
+
+class ConsentService(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A service that decides, when asked, which of its scopes a token gets. Its scopes are `base_scope` + `name`."""
+
+    name: str
+    """Without a dot: it ends where a permission begins. Unique within the tenant."""
+    authority: str
+    """The URL it publishes its discovery document below, or of the document itself; http on loopback only."""
+    tenant: str
+    description: str = ""
+    enabled: bool = True
+    timeout: timedelta = timedelta(seconds=1)
+    """For everything it is asked within one request."""
+    may_add_scopes: bool = False
+    """Whether it may grant scopes of its own namespace that were not asked for."""
+    on_failure: str = "omit"
+    """"omit" leaves its scopes out when it cannot be asked; "fail" fails the whole request."""
+    endpoint_hosts: tuple[str, ...] = ()
+    """Hosts ("host" or "host:port") its endpoint may have beside that of `authority`."""
 
 
 class RelyingPartySession(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -11,7 +11,7 @@ from authwright.protocol.redirect_uri import check_registrable
 from authwright.protocol.scopes import parse_scope
 from authwright.provider.clients import ClientRegistration
 from authwright.records import Account, Client
-from authwright.stores.protocols import AccountStore
+from authwright.stores.protocols import AccountStore, Stores
 
 
 def client(
@@ -70,6 +70,32 @@ def user(
         subject=sub or f"u-{username}", username=username, password_hash=password_hash, claims=claims
     )
     return UserRegistration(account, password)
+
+
+def check_subjects(client_ids: Iterable[str], subjects: Iterable[str]) -> None:
+    """Raises ValueError when one name is both a client's id and a user's `sub`.
+
+    A token of such a client says the same `sub` as the user's tokens do, and a resource server that looks no further
+    takes one for the other (RFC 9700 §4.15).
+    """
+    for both in sorted(frozenset(client_ids) & frozenset(subjects)):
+        raise ValueError(
+            f"{both!r} is the client_id of a client and the sub of a user; one of them needs another name"
+        )
+
+
+async def check_subjects_at_rest(
+    clients: Sequence[ClientRegistration], users: Sequence[UserRegistration], stores: Stores
+) -> None:
+    """The same for an application's own clients and users against those in the store. Raises ValueError."""
+    for registration in clients:
+        client_id = registration.client.client_id
+        if await stores.accounts.get(client_id) is not None:
+            check_subjects([client_id], [client_id])
+    for user in users:
+        subject = user.account.subject
+        if await stores.clients.get(subject) is not None:
+            check_subjects([subject], [subject])
 
 
 async def write_users(users: Sequence[UserRegistration], store: AccountStore, passwords: Passwords) -> None:

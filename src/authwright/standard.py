@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+import msgspec
+
 from authwright.asgi.served_provider import ServedProvider
 from authwright.clock import Clock, utcnow
 from authwright.crypto.dpop_nonces import DpopNonces
@@ -23,6 +25,7 @@ from authwright.provider.audit import Audit, AuditSink
 from authwright.provider.backchannel import Approver, Backchannel
 from authwright.provider.backchannel_authentication import BackchannelAuthenticationEndpoint
 from authwright.provider.backchannel_delivery import BackchannelDelivery
+from authwright.provider.backchannel_logout import BackchannelLogout
 from authwright.provider.backchannel_requests import BackchannelRequests
 from authwright.provider.browser_routes import browser_routes
 from authwright.provider.client_assertions import ClientAssertions
@@ -35,6 +38,8 @@ from authwright.provider.device_authorization import DeviceAuthorizationEndpoint
 from authwright.provider.device_codes import DeviceCodes
 from authwright.provider.discovery import ConfigurationEndpoint, CryptographyEndpoint, Wiring, derive_metadata
 from authwright.provider.events import ProviderEvents
+from authwright.provider.exchange_wiring import token_exchange_grant
+from authwright.provider.exchanged import ExchangePolicy
 from authwright.provider.grants.authorization_code import AuthorizationCodeGrant
 from authwright.provider.grants.base import AnyGrant
 from authwright.provider.grants.ciba import CibaGrant
@@ -48,8 +53,10 @@ from authwright.provider.introspection import IntrospectionEndpoint
 from authwright.provider.limits import Limits
 from authwright.provider.minting import Minting
 from authwright.provider.pages import Pages
+from authwright.provider.profiles import check_client
 from authwright.provider.provider import Endpoint
 from authwright.provider.revocation import RevocationEndpoint
+from authwright.provider.scope_authority import ScopeAuthority
 from authwright.provider.sender_constraint import SenderConstraint
 from authwright.provider.settings import Resource, Settings, TrustedIssuer
 from authwright.provider.signing import Signing
@@ -57,10 +64,12 @@ from authwright.provider.token_endpoint import TokenEndpoint
 from authwright.provider.token_response import DefaultTokenResponseGenerator, TokenResponseGenerator
 from authwright.provider.userinfo import UserInfoEndpoint
 from authwright.records import Client
-from authwright.registrations import UserRegistration, write_users
+from authwright.registrations import UserRegistration, check_subjects, check_subjects_at_rest, write_users
 from authwright.remote.dpop import DpopProofs
+from authwright.standard_consent_services import LIMITS, ConsentServices, authority_of
 from authwright.stores.memory import MemoryOnce
-from authwright.stores.protocols import Stores
+from authwright.stores.protocols import OnceStore, Stores
+from authwright.stores.sealed_tickets import TICKET_SEAL, SealedTickets
 from authwright.ticket import TokenKind
 
 
@@ -69,11 +78,11 @@ async def _nothing() -> None:
 
 
 def outbound(
-    issuer: str, *, allow: Sequence[str] = (), ca_file: str = ""
+    issuer: str, *, allow: Sequence[str] = (), ca_file: str = "", **limits: Any
 ) -> tuple[Fetch, Callable[[], Awaitable[None]]]:
     """A guarded Fetch, made when somebody is first called, since most providers call nobody; and what closes it.
 
-    `allow` and `ca_file` as for `GuardedClient`. An http issuer on loopback may call loopback.
+    `allow`, `ca_file` and `limits` as for `GuardedClient`. An http issuer on loopback may call loopback.
     """
     local = issuer.startswith("http://")
     made: list[Any] = []
@@ -86,7 +95,7 @@ def outbound(
                 raise ServerError(
                     detail=f"outbound: {missing.name} is not installed; install authwright[client]"
                 ) from None
-            made.append(GuardedClient(allow=allow, ca_file=ca_file, allow_loopback_http=local))
+            made.append(GuardedClient(allow=allow, ca_file=ca_file, allow_loopback_http=local, **limits))
         answer: HttpResponse = await made[0](request)
         return answer
 
@@ -160,6 +169,8 @@ def standard_provider(
     refresh_absolute_lifetime: timedelta | None = None,
     authorization_endpoint: bool = True,
     trusted_issuers: Sequence[TrustedIssuer] = (),
+    token_exchange: ExchangePolicy | None = None,
+    scope_authority: ScopeAuthority | ConsentServices | None = None,
     extra_grants: Sequence[AnyGrant] = (),
     events: ProviderEvents | None = None,
     token_response: Callable[[TokenResponseGenerator], TokenResponseGenerator]
@@ -174,6 +185,7 @@ def standard_provider(
     trusted_proxies: Sequence[str] = (),
     client_certificate_header: str = "client-cert",
     fetch: Fetch | None = None,
+    proofs_once: OnceStore | None = None,
     opened: Callable[[], Awaitable[None]] = _nothing,
     closed: Callable[[], Awaitable[None]] = _nothing,
     passwords: Passwords | None = None,
@@ -186,11 +198,16 @@ def standard_provider(
     `authorization_endpoint=False` leaves out all that a browser visits,
     and the grants that need it. `token_response` is a subclass of the default generator,
     or is given the default one and returns the one to use, which may wrap it. `ciba` is told of each backchannel request, so that it can bring it before its user, and
-    answers later by `provider.ciba.approve(request.id)` or `deny`. `fetch` calls other servers, for their keys; without one it is a guarded client, made
-    when it is first needed (extra `client`). `opened` and `closed` open and close what `stores` are made of. Raises ValueError, in
+    answers later by `provider.ciba.approve(request.id)` or `deny`. `token_exchange` is what the issuer allows there,
+    `scope_authority` who decides about the scopes below its `base_scope`, or which services are asked, and how; without
+    one they are those of the store. `fetch` calls other servers, for their keys; without one it is a guarded client, made
+    when it is first needed (extra `client`). `proofs_once`: where the ids of
+    used DPoP proofs are kept, when that is not `stores.once`. `opened` and `closed` open and close what `stores` are made of. Raises ValueError, in
     words for an operator, when something does not fit together.
     """
+    exchange = token_exchange or ExchangePolicy()
     settings = Settings(
+        base_scope=exchange.base_scope,
         issuer=issuer,
         tenant=tenant,
         profile=profile,
@@ -201,6 +218,9 @@ def standard_provider(
         sliding_refresh=sliding_refresh,
         refresh_absolute_lifetime=refresh_absolute_lifetime,
     )
+    for item in clients:
+        check_client(item.client, profile)
+    stores = msgspec.structs.replace(stores, tickets=SealedTickets(stores.tickets, Seal(keys, TICKET_SEAL)))
     events = events or ProviderEvents()
     watcher = Audit(audit)
     passwords = passwords or Passwords()
@@ -211,10 +231,13 @@ def standard_provider(
         stores.clients,
         configured=[item.digested(handles, clock, seal=secret_seal) for item in clients],
         clock=clock,
+        profile=profile,
     )
-    known = accounts or StoredAccounts(stores.accounts, passwords)
+    known = accounts or StoredAccounts(stores.accounts, passwords, clock)
     limits = Limits(store=stores.limits)
     minting = Minting(settings=settings, handles=handles, signing=signing, events=events)
+    # Services get a client of their own, so that one that hangs takes no connection from anybody else.
+    service_fetch, hang_up_services = (fetch, _nothing) if fetch is not None else outbound(issuer, **LIMITS)
     fetch, hang_up = (fetch, _nothing) if fetch is not None else outbound(issuer)
     client_keys = ClientKeys(fetch, clock=clock)
     authenticator = ClientAuthenticator(
@@ -241,6 +264,29 @@ def standard_provider(
         PasswordGrant(settings=settings, accounts=known, limits=limits, audit=watcher),
         DeviceCodeGrant(tickets=stores.tickets, handles=handles, accounts=known),
         CibaGrant(tickets=stores.tickets, handles=handles, accounts=known),
+        token_exchange_grant(
+            settings=settings,
+            policy=exchange,
+            stores=stores,
+            handles=handles,
+            minting=minting,
+            signing=signing,
+            keys=client_keys,
+            trusted_issuers=trusted_issuers,
+            clients=registered,
+            accounts=known,
+            authority=authority_of(
+                scope_authority,
+                base_scope=exchange.base_scope,
+                store=stores.consent_services,
+                settings=settings,
+                signing=signing,
+                fetch=service_fetch,
+                audit=watcher,
+                clock=clock,
+            ),
+            events=events,
+        ),
         *extra_grants,
     ]
     if not authorization_endpoint:
@@ -248,7 +294,7 @@ def standard_provider(
     # A proof that a forgetful store may have seen must not be good again: it needs a nonce from after that.
     epoch = stores.once.epoch if isinstance(stores.once, MemoryOnce) else ""
     nonces = DpopNonces(keys.derive("dpop-nonce"), epoch) if dpop_nonce else None
-    proofs = DpopProofs(stores.once, nonces)
+    proofs = DpopProofs(proofs_once or stores.once, nonces)
     sender = SenderConstraint(settings=settings, proofs=proofs)
     token = TokenEndpoint(
         settings=settings,
@@ -309,6 +355,9 @@ def standard_provider(
         approvers=(ciba,) if ciba is not None else (),
         clock=clock,
     )
+    notices = BackchannelLogout(
+        settings=settings, clients=registered, signing=signing, fetch=fetch, clock=clock
+    )
     browser: Mapping[str, Endpoint] = {}
     if authorization_endpoint:
         browser = browser_routes(
@@ -326,6 +375,7 @@ def standard_provider(
             backchannel=backchannel,
             events=events,
             audit=watcher,
+            notices=notices,
             clock=clock,
         )
     # What clients find through discovery: the member that names it, its path, and what answers there.
@@ -376,12 +426,16 @@ def standard_provider(
         for item in clients:
             if uses_password_grant(item.client):
                 warn_of_password_grant(issuer, item.client.client_id)
+        check_subjects([item.client.client_id for item in clients], [item.account.subject for item in users])
         await opened()
+        await check_subjects_at_rest(clients, users, stores)
         await write_users(users, stores.accounts, passwords)
         await signing.ring()
 
     async def close() -> None:
+        await notices.close()
         await hang_up()
+        await hang_up_services()
         await closed()
 
     async def maintain() -> None:
@@ -396,6 +450,7 @@ def standard_provider(
         closed=close,
         maintain=maintain,
         events=events,
+        audit=watcher,
         sharing=sharing,
         dpop_nonce=(lambda: nonces.current(clock())) if nonces is not None else None,
         trusted_proxies=trusted_proxies,

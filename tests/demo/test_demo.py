@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from authwright.crypto.jwt import unverified_claims
+from authwright.demo.consent_services import BASE_SCOPE
 from authwright.http_client import GuardedClient
 from authwright.protocol.http import HttpRequest
 from authwright.testing.browser import Browser
@@ -72,6 +74,18 @@ def test_the_printed_curl_gives_a_token(demo: Demo) -> None:
     done = subprocess.run([*shlex.split(command[1]), "-s"], capture_output=True, timeout=20, check=True)
     token = json.loads(done.stdout)
     assert (token["token_type"], token["scope"]) == ("Bearer", "orders:read")
+
+
+def test_the_printed_exchange_asks_three_services(demo: Demo) -> None:
+    """It is pasted into a shell as it stands: the slow one grants, the one that says no and the one that is down do not."""
+    commands = re.findall(r"^ *(curl .*)$", demo.process.log(), re.MULTILINE)
+    done = subprocess.run(["sh", "-c", f"{commands[1]} -s"], capture_output=True, timeout=20, check=True)
+    token = json.loads(done.stdout)
+    assert token["scope"] == f"{BASE_SCOPE}photos"
+    assert token["issued_token_type"] == "urn:ietf:params:oauth:token-type:access_token"
+    claims = unverified_claims(token["access_token"]) or {}
+    assert (claims["photos.plan"], claims["custom_payload"]) == ("family", {"photos": {"albums": 7}})
+    assert "Traceback" not in demo.process.log()
 
 
 async def test_every_control_of_the_sample_app_works(demo: Demo, visitor: Browser) -> None:

@@ -5,7 +5,9 @@ add for display are gone.
 """
 
 import msgspec
+import pytest
 
+from authwright.crypto.jwt import unverified_claims
 from authwright.protocol.authorization import (
     AuthorizationRequest,
     AuthorizationResponse,
@@ -47,6 +49,7 @@ from authwright.protocol.token import (
 from authwright.protocol.userinfo import parse_bearer_token
 
 FORM = "application/x-www-form-urlencoded"
+# RFC 6749 prints two headers for its client: this one with its requests, another in §2.3.1.
 BASIC = "Basic czZCaGRSa3F0MzpnWDFmQmF0M2JW"
 
 
@@ -78,11 +81,14 @@ def _form(request: HttpRequest) -> Params:
 
 def test_rfc_6749_2_3_1_client_password() -> None:
     """The client s6BhdRkqt3 in the header, and the same in the body with a refresh token."""
-    credentials = parse_client_credentials(Headers.of({"Authorization": BASIC}), NO_PARAMS)
-    assert credentials == OfferedSecret(
-        client_id="s6BhdRkqt3", method=CLIENT_SECRET_BASIC, secret="gX1fBat3bV"
-    )
-    assert basic_authorization("s6BhdRkqt3", "gX1fBat3bV") == BASIC
+    printed = {
+        "7Fjfp0ZBr1KtDRbnfVdmIw": "Basic czZCaGRSa3F0Mzo3RmpmcDBaQnIxS3REUmJuZlZkbUl3",
+        "gX1fBat3bV": BASIC,
+    }
+    for secret, header in printed.items():
+        credentials = parse_client_credentials(Headers.of({"Authorization": header}), NO_PARAMS)
+        assert credentials == OfferedSecret(client_id="s6BhdRkqt3", method=CLIENT_SECRET_BASIC, secret=secret)
+        assert basic_authorization("s6BhdRkqt3", secret) == header
     request = read_request(
         b"POST /token HTTP/1.1\nHost: server.example.com\nContent-Type: application/x-www-form-urlencoded\n\n"
         b"grant_type=refresh_token&refresh_token=tGzv3JOkF0XG5Qx2TlKWIA&client_id=s6BhdRkqt3"
@@ -289,16 +295,25 @@ def test_oidc_core_3_1_3_token_request_and_response() -> None:
    "token_type": "Bearer",
    "refresh_token": "8xLOxBtZp8",
    "expires_in": 3600,
-   "id_token": "eyJhbGciOiJSUzI1NiIsImtpZCI6IjFlOWdkazcifQ.e30.c2ln"
+   "id_token": "eyJhbGciOiJSUzI1NiIsImtpZCI6IjFlOWdkazcifQ.ewogImlzcyI6ICJodHRwOi8vc2VydmVyLmV4YW1wbGUuY29tIiwKICJzdWIiOiAiMjQ4Mjg5NzYxMDAxIiwKICJhdWQiOiAiczZCaGRSa3F0MyIsCiAibm9uY2UiOiAibi0wUzZfV3pBMk1qIiwKICJleHAiOiAxMzExMjgxOTcwLAogImlhdCI6IDEzMTEyODA5NzAKfQ.ggW8hZ1EuVLuxNuuIJKX_V8a_OMXzR0EHR9R6jgdqrOOF4daGU96Sr_P6qJp6IcmD3HP99Obi1PRs-cwh3LO-p146waJ8IhehcwL7F09JdijmBqkvPeB2T9CJNqeGpe-gccMg4vfKjkM8FcGvnzZUN4_KSP0aAp1tOJ1zZwgjxqGByKHiOtX7TpdQyHE5lcMiKPXfEIQILVq0pc_E2DzL7emopWoaoZTF_m0_N0YzFC6g6EJbOEoRoSK5hoDalrcvRYLSrQAZZKflyuVCyixEoV9GfNQC3_osjzw2PAithfubEEBLuVVk4XUVrWOLrLl0nx7RkKU8NXNHq-rvKMzqg"
 }"""
     )
     tokens = parse_token_response(content)
     assert (tokens.access_token, tokens.token_type, tokens.expires_in) == ("SlAV32hkKG", "Bearer", 3600)
+    assert tokens.id_token is not None
+    assert unverified_claims(tokens.id_token) == {
+        "iss": "http://server.example.com",
+        "sub": "248289761001",
+        "aud": "s6BhdRkqt3",
+        "nonce": "n-0S6_WzA2Mj",
+        "exp": 1311281970,
+        "iat": 1311280970,
+    }
     assert build_token_response(tokens) == content
 
 
-def test_multiple_response_types_5_fragment() -> None:
-    """OAuth 2.0 Multiple Response Type Encoding Practices §2.1, Core §3.3.2.5: the answer in a fragment."""
+def test_oidc_core_3_3_2_5_answer_in_a_fragment() -> None:
+    """Without the ID token between the two, which the document abridges."""
     answer = AuthorizationResponse(code="SplxlOBeZQQYbYS6WxSbIA", state="af0ifjsldkj")
     assert add_to_fragment("https://client.example.org/cb", build_authorization_response(answer)) == (
         "https://client.example.org/cb#code=SplxlOBeZQQYbYS6WxSbIA&state=af0ifjsldkj"
@@ -374,6 +389,9 @@ def test_rfc_6750_2_bearer_requests() -> None:
         b"access_token=mF_9.B5f-4.1JqM"
     )
     assert parse_bearer_token(body) == ("bearer", "mF_9.B5f-4.1JqM")
+    query = read_request(b"GET /resource?access_token=mF_9.B5f-4.1JqM HTTP/1.1\nHost: server.example.com\n\n")
+    with pytest.raises(InvalidRequest):
+        parse_bearer_token(query)
 
 
 def test_rfc_6750_3_challenges() -> None:

@@ -66,7 +66,7 @@ def test_where_the_documents_are(issuer: str, oauth: str, openid: str) -> None:
         ({"issuer": ISSUER, "token_endpoint": "https://op.example/\r\nx"}, "endpoint_malformed"),
         ({"issuer": ISSUER, "token_endpoint": "https://op.example/a b"}, "endpoint_malformed"),
         ({"issuer": ISSUER, "token_endpoint": "https://öp.example/"}, "endpoint_malformed"),
-        ({"issuer": ISSUER, "registration_endpoint": ["https://op.example"]}, "endpoint_malformed"),
+        ({"issuer": ISSUER, "challenge_endpoint": ["https://op.example"]}, "endpoint_malformed"),
         ({"issuer": ISSUER, "device_authorization_endpoint": "http://op.example"}, "endpoint_not_https"),
     ],
 )

@@ -1,5 +1,6 @@
 """Each message is built and parsed in one place: what was built is what is parsed, for any text it may hold."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 
@@ -56,7 +57,10 @@ JSON: st.SearchStrategy[Json] = st.recursive(
 )
 
 _REQUEST_NAMES = frozenset(member.name for member in fields(AuthorizationRequest))
-EXTRA = st.dictionaries(NAME.filter(lambda name: name not in _REQUEST_NAMES), TEXT, max_size=3)
+# `tenant` is in the query of the endpoint that a test adds to.
+EXTRA = st.dictionaries(
+    NAME.filter(lambda name: name not in _REQUEST_NAMES and name != "tenant"), TEXT, max_size=3
+)
 
 AUTHORIZATION_REQUESTS = st.builds(
     AuthorizationRequest,
@@ -215,6 +219,8 @@ def test_metadata(issuer: str, names: tuple[str, ...], flag: bool, choice: bool 
             members[name] = flag
         elif kind == bool | None:
             members[name] = choice
+        elif kind == Mapping[str, str]:
+            members[name] = {"token_endpoint": "https://mtls.op.example/token"} if flag else {}
         else:
             members[name] = f"https://op.example/{name}"
     metadata = ProviderMetadata(**{**members, "issuer": issuer})

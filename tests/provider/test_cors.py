@@ -8,7 +8,7 @@ import pytest
 from authwright.protocol.http import HttpRequest, HttpResponse
 from authwright.provider.cors import origin_of
 from authwright.registrations import client
-from authwright.stores.memory import memory_stores
+from authwright.stores.memory import MemoryClients, memory_stores
 from authwright.testing.clock import FrozenClock
 from tests.provider.installation import ISSUER, VERIFIER, Installation, install
 from tests.provider.token.test_faults_of_ours import Unreachable
@@ -193,8 +193,9 @@ async def test_a_disabled_client_of_the_configuration_does_not_count(clock: Froz
 
 async def test_a_store_that_cannot_answer_is_our_fault_and_costs_no_answer(clock: FrozenClock) -> None:
     """The preflight is a 503; an answer that stands already is sent, unshared."""
-    stores = msgspec.structs.replace(memory_stores(clock), clients=Unreachable())
-    op = await install(stores, clock)
+    clients = MemoryClients()
+    op = await install(msgspec.structs.replace(memory_stores(clock), clients=clients), clock)
+    clients.list = Unreachable().list  # type: ignore[method-assign]
     failed = await preflight(op, "/token", APP)
     assert (failed.status, cors_headers(failed)) == (503, {})
     answer = await asked(op, "GET", "/jwks", {"origin": APP})

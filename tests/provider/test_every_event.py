@@ -8,20 +8,23 @@ from urllib.parse import unquote_plus
 import pytest
 
 from authwright.protocol.errors import Refused
+from authwright.protocol.exchange import ACCESS_TOKEN, TOKEN_EXCHANGE
 from authwright.protocol.http import PASS, HttpRequest, HttpResponse, html_response
 from authwright.protocol.params import encode
 from authwright.provider.events import EVENT_NAMES, REFERENCE_NAMES, ProviderEvents
+from authwright.registrations import client
 from authwright.stores.memory import memory_stores
 from authwright.testing.browser import Browser, Page
 from authwright.testing.clock import FrozenClock
 from authwright.ticket import StoredTicket
 from tests.provider.authorize.sign_in import BROWSER_CLIENTS, SIGNED_OUT, Site
-from tests.provider.installation import CALLBACK, ISSUER, Installation, install
+from tests.provider.installation import CALLBACK, ISSUER, SECRET, Installation, install
 from tests.provider.token.rows import ALL_CLIENTS, CUSTOM, always, ask_for
 
 CLIENTS = (
     *BROWSER_CLIENTS,
     *(known for known in ALL_CLIENTS if known.client.client_id in ("owner", "custom")),
+    client("exchanger", SECRET, grant_types=[TOKEN_EXCHANGE], scope="read", exchange_from=("web",)),
 )
 ANSWER = html_response(200, "answered by the application")
 
@@ -63,6 +66,16 @@ def asking(grant: str, **params: str) -> Trigger:
 
 async def refreshing(ready: Prepared) -> HttpResponse:
     return await ready.op.refresh(ready.tokens["refresh_token"])
+
+
+async def exchanging(ready: Prepared) -> HttpResponse:
+    return await ready.op.post(
+        "/token",
+        client_id="exchanger",
+        grant_type=TOKEN_EXCHANGE,
+        subject_token=ready.tokens["access_token"],
+        subject_token_type=ACCESS_TOKEN,
+    )
 
 
 async def userinfo(ready: Prepared) -> HttpResponse:
@@ -108,6 +121,7 @@ EVENTS: Mapping[str, tuple[Trigger, str]] = {
     "grant_authorization_code": (asking("authorization_code"), "invalid_grant"),
     "grant_refresh_token": (refreshing, "invalid_grant"),
     "grant_client_credentials": (asking("client_credentials"), "unauthorized_client"),
+    "grant_token_exchange": (exchanging, "invalid_request"),
     "grant_resource_owner_credentials": (asking("password"), "invalid_grant"),
     "grant_custom_extension": (asking(CUSTOM), "unsupported_grant_type"),
     "token_endpoint": (asking("client_credentials"), "invalid_grant"),

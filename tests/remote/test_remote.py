@@ -78,6 +78,7 @@ async def test_metadata_is_fetched_again_after_twelve_hours(provider: HostilePro
     assert provider.asked(DISCOVERY) == 1
     provider.clock.forward(hours=1)
     await metadata.get()
+    await asyncio.sleep(0.01)
     assert provider.asked(DISCOVERY) == 2
 
 

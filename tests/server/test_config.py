@@ -12,6 +12,27 @@ from authwright.server.config import Configuration, ConfigurationError, load, lo
 
 MINIMAL = 'issuer = "https://auth.example.com"\n'
 PHC = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+CLIENT_OF_TWO_NAMES = """[[clients]]
+client_id = "twice"
+client_secret = "a secret of this client"
+grant_types = ["client_credentials"]
+"""
+LAX = """[[clients]]
+client_id = "lax"
+client_secret = "a secret of this client"
+redirect_uris = ["https://app.example.com/cb"]
+require_pkce = false
+"""
+STATIC = """[[clients]]
+client_id = "static"
+redirect_uris = ["https://app.example.com/cb"]
+grant_types = ["authorization_code", "refresh_token"]
+refresh_rotation = false
+"""
+API = """
+[[resources]]
+uri = "https://api.example.com"
+"""
 CONTRACT = """
 issuer = "http://localhost:9000"
 tenant = "main"
@@ -128,6 +149,11 @@ def test_only_the_issuer_is_required(tmp_path: Path) -> None:
         (MINIMAL + '[store]\nurl = "mysql://h/d"', "store.url", "'mysql'; allowed: 'sqlite:FILE'"),
         (MINIMAL + '[store]\nurl = "sqlite::memory:"', "store.url", "allowed: 'sqlite:FILE'"),
         (MINIMAL + '[store]\nurl = "postgresql:nowhere"', "store.url", "allowed: 'sqlite:FILE'"),
+        (MINIMAL + '[store]\ncache_url = "memcached://u:hush-hush@cache"', "store.cache_url", "allowed: 'valkey://HOST:PORT/0'"),
+        (MINIMAL + '[store]\ncache_url = "valkey:cache"', "store.cache_url", "allowed: 'valkey://HOST:PORT/0'"),
+        (MINIMAL + CLIENT + 'backchannel_logout_uri = "http://a.example/out"', "clients[0].backchannel_logout_uri", "allowed: an https URL"),
+        (MINIMAL + CLIENT + 'backchannel_logout_uri = "https://a.example/out#x"', "clients[0].backchannel_logout_uri", "allowed: an https URL"),
+        (MINIMAL + CLIENT + 'backchannel_logout_uri = "/out"', "clients[0].backchannel_logout_uri", "allowed: an https URL"),
         (MINIMAL + '[log]\nlevel = "inof"', "log.level", "found 'inof'; allowed: 'debug', 'info'"),
         (MINIMAL + "[keys]\nalgorithms = []", "keys.algorithms", "at least one"),
         (MINIMAL + '[keys]\nalgorithms = ["HS256"]', "keys.algorithms[0]", "'HS256'; allowed: 'ES256'"),
@@ -151,10 +177,21 @@ def test_only_the_issuer_is_required(tmp_path: Path) -> None:
         (MINIMAL + '[[clients]]\nclient_id = "m"\ngrant_types = ["client_credentials"]', "clients[0].grant_types", "needs a client with a secret"),
         (MINIMAL + '[[clients]]\nclient_id = "m"\nclient_secret_hash = "x"\ngrant_types = ["client_credentials"]', "clients[0].client_secret_hash", "Argon2id"),
         (MINIMAL + '[[clients]]\nclient_id = "m"\ntoken_endpoint_auth_method = "client_secret_post"\ngrant_types = ["client_credentials"]', "clients[0].client_secret", "needs one"),
+        ("profile = 'fapi2'\n" + MINIMAL, "profile", "it needs pushed authorization requests (RFC 9126)"),
+        ("profile = 'mcp'\n" + MINIMAL, "profile", "'mcp' needs resources"),
+        (MINIMAL + CLIENT_OF_TWO_NAMES + "profile = 'mcp'", "clients[0].profile", "needs one of [[resources]]"),
+        ("profile = 'oauth21'\n" + MINIMAL + LAX, "clients[0].require_pkce", "oauth21 has PKCE for every client"),
+        (MINIMAL + LAX + "profile = 'mcp'" + API, "clients[0].require_pkce", "mcp has PKCE for every client"),
+        (MINIMAL + STATIC, "clients[0].refresh_rotation", "must rotate, or be bound"),
         (MINIMAL + '[[users]]\nusername = "alice"', "users[0].password", "is missing"),
         (MINIMAL + USER + f'password_hash = "{PHC}"', "users[0].password_hash", "one of them"),
         (MINIMAL + USER + USER, "users[1].username", "'alice' stands here twice"),
         (MINIMAL + USER + "[users.claims]\niss = 'x'", "users[0].claims.iss", "the issuer sets"),
+        (
+            MINIMAL + CLIENT_OF_TWO_NAMES + USER + "[users.claims]\nsub = 'twice'",
+            "users[0].claims.sub",
+            "is the client_id of a client",
+        ),
         (MINIMAL + '[[resources]]\nuri = "api"', "resources[0].uri", "an absolute URI"),
         (MINIMAL + TRUSTED + TRUSTED, "trusted_issuers[1].issuer", "stands here twice"),
         (MINIMAL + TRUSTED.replace("https://idp.example.com/jwks", "http://idp.example.com/jwks"), "trusted_issuers[0].jwks_uri", "an https URL"),
@@ -183,15 +220,12 @@ def test_a_mistake_is_one_line_that_names_file_key_finding_and_choice(
     ("text", "key"),
     [
         ("profile = 'fapi2'", "profile"),
-        ("[store]\ncache_url = 'valkey://u:hush-hush@cache/0'", "store.cache_url"),
+        (CLIENT + "profile = 'fapi2'", "clients[0].profile"),
         ("[registration]\nenabled = true", "registration.enabled"),
         ("[registration]\ninitial_access_token = 'hush-hush'", "registration.initial_access_token"),
-        ("[token_exchange]\nservices_cache = 1", "token_exchange.services_cache"),
-        ("[[consent_services]]\nname = 'photos'", "consent_services"),
-        (CLIENT + "exchange_from = ['other']", "clients[0].exchange_from"),
         (CLIENT + "response_types = ['code id_token']", "clients[0].response_types[0]"),
         (
-            CLIENT + "grant_types = ['urn:ietf:params:oauth:grant-type:token-exchange']",
+            CLIENT + "grant_types = ['urn:authwright:params:oauth:grant-type:token-exchange-mutate']",
             "clients[0].grant_types[0]",
         ),
     ],
@@ -362,3 +396,12 @@ def test_clients_for_devices_and_for_the_backchannel(tmp_path: Path) -> None:
     assert tv.backchannel_token_delivery_mode == "poll"
     assert bank.backchannel_token_delivery_mode == "ping"
     assert bank.backchannel_client_notification_endpoint == "https://bank.example/notified"
+
+
+def test_a_client_with_a_logout_address_is_read(tmp_path: Path) -> None:
+    """As in RFC 7591; on loopback http will do."""
+    text = MINIMAL + CLIENT + 'backchannel_logout_uri = "http://localhost:9001/auth/backchannel-logout"\n'
+    loaded = load(write(tmp_path, text + "backchannel_logout_session_required = true\n"))
+    told = declared.registration(loaded.values.clients[0], datetime.now(UTC)).client
+    assert told.backchannel_logout_uri == "http://localhost:9001/auth/backchannel-logout"
+    assert told.backchannel_logout_session_required

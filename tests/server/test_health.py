@@ -15,6 +15,7 @@ from authwright.server.health import health_app
         ("HEAD", "/readyz", False, 503),
         ("POST", "/livez", True, 405),
         ("GET", "/token", True, 404),
+        ("GET", "/metrics", False, 200),
     ],
 )
 async def test_alive_is_not_ready(method: str, path: str, ready: bool, status: int) -> None:
@@ -23,7 +24,10 @@ async def test_alive_is_not_ready(method: str, path: str, ready: bool, status: i
     async def is_ready() -> bool:
         return ready
 
-    transport = ASGITransport(health_app(is_ready))
+    async def measured() -> bytes:
+        return b"# none\n"
+
+    transport = ASGITransport(health_app(is_ready, measured))
     async with AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
         answer = await client.request(method, path)
     assert answer.status_code == status

@@ -306,7 +306,7 @@ def test_session_list_and_revoke_by_user_client_and_session(installation: Instal
 
     def listed(*options: str) -> list[tuple[str, str]]:
         rows = said(installation.run("session", "list", "--json", *options))
-        return sorted((row["client_id"], row["sid"]) for row in rows)
+        return sorted((row["client_id"], row["sid"]) for row in rows if row["kind"] == "grant")
 
     assert listed("--user", "alice") == [("other", "sid-a"), ("web", "sid-a"), ("web", "sid-b")]
     assert listed("--client", "web") == [("web", "sid-a"), ("web", "sid-b")]
@@ -322,6 +322,63 @@ def test_session_list_and_revoke_by_user_client_and_session(installation: Instal
     assert listed("--user", "alice") == []
 
 
+def test_sessions_at_the_provider_are_listed_and_shown_and_end_with_revoke(
+    installation: Installation,
+) -> None:
+    """A session is there before any grant and without one; a client finds those that signed in to it."""
+
+    async def begin(stores: Stores) -> None:
+        now = utcnow()
+        for sid, client, lasts in (("sid-a", "web", 1), ("sid-b", "other", 1), ("sid-old", "web", -1)):
+            session = Session(
+                digest=random_id(), session_id=sid, subject="u-alice", auth_time=now, created_at=now,
+                expires_at=now + timedelta(hours=lasts), clients=frozenset({client}),
+            )  # fmt: skip
+            await stores.sessions.replace(None, session)
+
+    in_store(installation, begin)
+    signed_in(installation, "u-alice", "web", "sid-a")
+
+    def listed(*options: str) -> list[tuple[str, str]]:
+        rows = said(installation.run("session", "list", "--json", *options))
+        return sorted((row["kind"], row["sid"]) for row in rows)
+
+    assert listed("--user", "alice") == [("grant", "sid-a"), ("session", "sid-a"), ("session", "sid-b")]
+    assert listed("--client", "web") == [("grant", "sid-a"), ("session", "sid-a")]
+    assert listed("--sid", "sid-b") == [("session", "sid-b")]
+    shown = said(installation.run("session", "show", "sid-a", "--json"))
+    assert (shown["sub"], shown["clients"]) == ("u-alice", ["web"])
+    assert [grant["client_id"] for grant in shown["grants"]] == ["web"]
+    assert "clients: other" in installation.run("session", "show", "sid-b").out
+    assert "there is no session 'sid-old'" in installation.run("session", "show", "sid-old").err
+    ended = said(installation.run("session", "revoke", "--sid", "sid-b", "--json"))
+    assert ended == {"revoked_grants": 0, "ended_sessions": 1}
+    assert listed("--user", "alice") == [("grant", "sid-a"), ("session", "sid-a")]
+
+
 def test_purge_as_json(installation: Installation) -> None:
     """For scripts that count."""
     assert said(installation.run("purge", "--json")) == {"removed": 0}
+
+
+def test_sec_T13_nobody_gets_the_name_of_the_other_kind(installation: Installation) -> None:
+    """T13: `client add`, `user add` and `apply` refuse a `sub` that is a client_id, in the file and in the store."""
+    said(installation.run("client", "add", "batch", "--json", *MACHINE))
+    refused = installation.run("user", "add", "mallory", "--sub", "batch")
+    assert (refused.status, "'batch' is the client_id of a client" in refused.err) == (1, True), refused.err
+    said(installation.run("user", "add", "bob", "--sub", "u-bob", "--json"))
+    for subject in ("u-bob", "u-alice"):
+        refused = installation.run("client", "add", subject, *MACHINE)
+        assert (refused.status, f"{subject!r} is the sub of a user" in refused.err) == (1, True), refused.err
+    declared = installation.directory / "names.toml"
+    for text in (
+        '[[users]]\nusername = "carol"\npassword = "carols-password"\n[users.claims]\nsub = "batch"\n',
+        '[[clients]]\nclient_id = "u-bob"\nclient_secret = "a-secret-of-the-test"\ngrant_types = ["client_credentials"]\n',
+    ):
+        declared.write_text(text)
+        refused = installation.run("apply", "names.toml")
+        assert refused.status == 1
+        assert "is the client_id of a client and the sub of a user" in refused.err
+    # Once the user is gone the name is free.
+    refused = installation.run("apply", "names.toml", "--prune")
+    assert refused.status == 0, refused.err

@@ -5,6 +5,7 @@ be taken for a shared secret.
 """
 
 from collections.abc import Callable, Mapping
+from hashlib import sha256, sha512
 from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives import hashes
@@ -22,7 +23,7 @@ class Algorithm(NamedTuple):
     """One value of `alg`."""
 
     kty: str
-    half_hash: str
+    half_hash: Callable[[bytes], Any]
     """OpenID Connect Core §3.1.3.6: the hash whose left half is `at_hash` and `c_hash`."""
     sign: Callable[[Any, bytes], bytes]
     """Private key and data to the JWS signature."""
@@ -71,9 +72,9 @@ def _verify_eddsa(key: ed25519.Ed25519PublicKey, signature: bytes, data: bytes) 
 
 
 ALGORITHMS: Mapping[str, Algorithm] = {
-    "ES256": Algorithm("EC", "sha256", _sign_es256, _verify_es256),
-    "RS256": Algorithm("RSA", "sha256", _sign_rs256, _verify_rs256),
-    "PS256": Algorithm("RSA", "sha256", _sign_ps256, _verify_ps256),
+    "ES256": Algorithm("EC", sha256, _sign_es256, _verify_es256),
+    "RS256": Algorithm("RSA", sha256, _sign_rs256, _verify_rs256),
+    "PS256": Algorithm("RSA", sha256, _sign_ps256, _verify_ps256),
     # Ed25519 hashes with SHA-512, and so does what stands beside its signature.
-    "EdDSA": Algorithm("OKP", "sha512", _sign_eddsa, _verify_eddsa),
+    "EdDSA": Algorithm("OKP", sha512, _sign_eddsa, _verify_eddsa),
 }

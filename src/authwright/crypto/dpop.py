@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from authwright.crypto import base64url
 from authwright.crypto.jwt import JwtRejected, unverified_header, verify_jwt
@@ -30,6 +31,25 @@ def sign_proof(key: SigningKey, proof: DpopProof) -> str:
         raise ValueError(f"a DPoP proof is signed with one of {', '.join(PROOF_ALGORITHMS)}")
     signed = _header_segment(key) + base64url.encode(_encode_json(proof))
     return (signed + b"." + base64url.encode(key.sign(signed))).decode("ascii")
+
+
+def generate_proof_key() -> SigningKey:
+    """A new key to make proofs with, P-256 for ES256."""
+    return SigningKey.generate(PROOF_ALGORITHMS[0])
+
+
+def pack_proof_key(key: SigningKey) -> str:
+    """43 characters that are the private key itself: for what is sealed as a whole, since a cookie has little room."""
+    private = key._private
+    if not isinstance(private, ec.EllipticCurvePrivateKey):
+        raise ValueError("only a P-256 key is packed")
+    return base64url.encode(private.private_numbers().private_value.to_bytes(32, "big")).decode("ascii")
+
+
+def unpack_proof_key(text: str) -> SigningKey:
+    """The reverse of `pack_proof_key`. Raises ValueError."""
+    number = int.from_bytes(base64url.decode(text.encode("ascii")), "big")
+    return SigningKey._of(ec.derive_private_key(number, ec.SECP256R1()), PROOF_ALGORITHMS[0])
 
 
 @lru_cache(maxsize=64)

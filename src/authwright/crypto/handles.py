@@ -69,7 +69,7 @@ class RandomOctets(threading.local):
         return taken
 
 
-random_octets = RandomOctets()
+random_octets: RandomOctets = RandomOctets()
 os.register_at_fork(after_in_child=random_octets.forget)
 
 

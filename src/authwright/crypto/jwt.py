@@ -4,7 +4,6 @@ The reader takes the algorithm from an allow-list and from the key, the key from
 meaning of the token from its `typ`. Nothing in a token's header can widen any of the three.
 """
 
-import hashlib
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -50,6 +49,13 @@ def sign_jwt(key: SigningKey, claims: Mapping[str, Json], *, typ: str) -> str:
     payload = _encode_json(claims if type(claims) is dict else dict(claims))
     signed = _header_segment(key.algorithm, key.kid, typ) + base64url.encode(payload)
     return (signed + b"." + base64url.encode(key.sign(signed))).decode("ascii")
+
+
+def sign_shared_secret_jwt(secret: SharedSecret, claims: Mapping[str, Json], *, typ: str) -> str:
+    """The compact JWS of `claims` under HS256, for client_secret_jwt alone (OpenID Connect Core §9)."""
+    header = _encode_json({"alg": HS256, "typ": typ})
+    signed = base64url.encode(header) + b"." + base64url.encode(_encode_json(dict(claims)))
+    return (signed + b"." + base64url.encode(secret.sign(signed))).decode("ascii")
 
 
 @lru_cache(maxsize=64)
@@ -179,7 +185,7 @@ def half_hash(algorithm: str, value: str) -> str:
     """
     if algorithm not in ALGORITHMS:
         raise JwtRejected("alg")
-    digest = hashlib.new(ALGORITHMS[algorithm].half_hash, value.encode("utf-8", "surrogatepass")).digest()
+    digest = ALGORITHMS[algorithm].half_hash(value.encode("utf-8", "surrogatepass")).digest()
     return base64url.encode(digest[: len(digest) // 2]).decode("ascii")
 
 

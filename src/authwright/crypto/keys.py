@@ -5,7 +5,7 @@ A key carries the algorithms it may be used with; a token's header only chooses 
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn, TypeAlias
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from authwright.crypto import base64url
 from authwright.crypto.algorithms import ALGORITHMS
+from authwright.crypto.private_keys import private_key_from_jwk, private_key_from_pem
 from authwright.crypto.seal import Seal
 from authwright.protocol.http import Json
 
@@ -99,7 +100,7 @@ class VerificationKey:
 
     def thumbprint(self) -> str:
         """RFC 7638, SHA-256: the `jkt` of DPoP and the kid we give our own keys."""
-        return _thumbprint(_public_members(self._public))
+        return _thumbprint(public_members(self._public))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -131,11 +132,21 @@ class SigningKey:
 
         Raises ValueError, without any of the text, for what is no private key or does not fit the algorithm.
         """
-        try:
-            private = serialization.load_pem_private_key(pem, password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm):
-            raise ValueError("not an unencrypted PEM private key") from None
-        return cls._of(private, algorithm)
+        return cls._of(private_key_from_pem(pem), algorithm)
+
+    @classmethod
+    def from_jwk(cls, jwk: Mapping[str, Json], algorithm: str | None = None) -> "SigningKey":
+        """The key of a private JWK; `algorithm` None = its own `alg`, else as in `from_pem`. Raises ValueError.
+
+        A `kid` of up to 256 bytes in it is kept, since it is what the other side has registered.
+        """
+        if jwk.get("use", "sig") != "sig":
+            raise ValueError("JWK: use is not sig")
+        named, kid = algorithm or jwk.get("alg"), jwk.get("kid")
+        if named is not None and not isinstance(named, str):
+            raise ValueError("JWK: alg")
+        key = cls._of(private_key_from_jwk(jwk), named)
+        return key if not kid or not _fits_kid(kid) else replace(key, kid=kid)
 
     @classmethod
     def unseal(cls, sealed: str, seal: Seal, *, kid: str, algorithm: str) -> "SigningKey":
@@ -165,7 +176,7 @@ class SigningKey:
         chosen = algorithm or default
         if chosen not in ALGORITHMS or ALGORITHMS[chosen].kty != kty:
             raise ValueError("the algorithm does not fit the key")
-        members = _public_members(private.public_key())
+        members = public_members(private.public_key())
         return cls(kid=_thumbprint(members), algorithm=chosen, _private=private, _members=members)
 
     @property
@@ -331,8 +342,8 @@ def _ed25519_key(jwk: Mapping[str, Json]) -> ed25519.Ed25519PublicKey:
     return ed25519.Ed25519PublicKey.from_public_bytes(x)
 
 
-def _public_members(public: Any) -> dict[str, str]:
-    """The members RFC 7638 §3.2 hashes, in the order it asks for."""
+def public_members(public: Any) -> dict[str, str]:
+    """The members of a public key's JWK that RFC 7638 §3.2 hashes, in the order it asks for."""
     if isinstance(public, rsa.RSAPublicKey):
         numbers = public.public_numbers()
         return {"e": _integer_text(numbers.e), "kty": "RSA", "n": _integer_text(numbers.n)}

@@ -13,7 +13,9 @@ from authwright.demo.configuration import (
     sample_app_keys,
     write_configuration,
 )
+from authwright.demo.consent_services import BASE_SCOPE
 from authwright.demo.sample_app import sample_app
+from authwright.protocol.exchange import ACCESS_TOKEN, TOKEN_EXCHANGE
 from authwright.server.app import ServerApp, check_start
 from authwright.server.config import ConfigurationError, load
 from authwright.server.logs import configure_logging
@@ -63,5 +65,20 @@ def _welcome(addresses: Addresses, directory: Path) -> str:
         f"  curl -u machine:{MACHINE_SECRET} -d grant_type=client_credentials -d scope=orders:read"
         f" {addresses.issuer}/token\n"
         "\n"
+        "The same token, exchanged for one with scopes of three services (one slow, one saying no, one down):\n"
+        f"  {_exchange(addresses)}\n"
+        "\n"
         "Ctrl-C stops both."
+    )
+
+
+def _exchange(addresses: Addresses) -> str:
+    token = (
+        f"$(curl -s -u machine:{MACHINE_SECRET} -d grant_type=client_credentials {addresses.issuer}/token"
+        """ | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')"""
+    )
+    scopes = " ".join(BASE_SCOPE + name for name in ("photos", "payroll", "calendar"))
+    return (
+        f'curl -u machine:{MACHINE_SECRET} -d grant_type={TOKEN_EXCHANGE} -d "subject_token={token}"'
+        f' -d subject_token_type={ACCESS_TOKEN} -d "scope={scopes}" {addresses.issuer}/token'
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from authwright.crypto.seal import RootKeys
+from authwright.demo.consent_services import BASE_SCOPE
 from authwright.server.config_file import ConfigurationError
 
 WEB_SECRET = "web-demo-secret"
@@ -35,8 +36,9 @@ scope = "openid profile email offline_access orders:read"
 client_id = "machine"
 client_secret = "{machine_secret}"
 client_name = "Sample service"
-grant_types = ["client_credentials"]
+grant_types = ["client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"]
 scope = "orders:read"
+allowed_consent_services = ["photos", "payroll", "calendar"]
 
 [[users]]
 username = "{username}"
@@ -50,6 +52,21 @@ email_verified = true
 [[resources]]                               # the sample app's own API
 uri = "{app}/api"
 scopes = ["orders:read"]
+
+[token_exchange]                            # scopes that services decide when a token is exchanged
+base_scope = "{base_scope}"
+
+[[consent_services]]                        # slow
+name = "photos"
+authority = "{app}/services/photos"
+
+[[consent_services]]                        # says no
+name = "payroll"
+authority = "{app}/services/payroll"
+
+[[consent_services]]                        # down
+name = "calendar"
+authority = "{app}/services/calendar"
 """
 
 
@@ -77,6 +94,7 @@ def write_configuration(directory: Path, addresses: Addresses) -> Path:
         app=addresses.app,
         web_secret=WEB_SECRET,
         machine_secret=MACHINE_SECRET,
+        base_scope=BASE_SCOPE,
         username=USERNAME,
         password=PASSWORD,
     )

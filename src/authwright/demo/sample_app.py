@@ -1,19 +1,28 @@
 """A web application and its API, as you would write them: sign in, call the API, refresh, sign out."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
-import httpx2
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 import authwright
 from authwright import AccessToken, User
+from authwright.demo.consent_services import mount_services
 from authwright.demo.sample_pages import STYLE, signed_in_page, signed_out_page
 
 
 def sample_app(issuer: str, base_url: str, client_secret: str, keys: str) -> FastAPI:
     """The application at `base_url`, for users of the provider at `issuer`. `keys` seal its cookies."""
-    app = FastAPI(title="Sample app", openapi_url=None)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        for service in services:
+            await service.close()
+
+    app = FastAPI(title="Sample app", openapi_url=None, lifespan=lifespan)
 
     # 1. Sign-in: /auth/login, /auth/callback and /auth/logout come with the middleware.
     rp = authwright.RelyingParty(
@@ -49,10 +58,13 @@ def sample_app(issuer: str, base_url: str, client_secret: str, keys: str) -> Fas
     # 3. Calling it with the user's access token, which is refreshed when it is about to expire.
     @app.post("/call-api")
     async def call_api(user: CurrentUser) -> HTMLResponse:
-        async with httpx2.AsyncClient() as http:
-            bearer = {"Authorization": f"Bearer {await user.access_token()}"}
-            answer = await http.get(f"{base_url}/api/orders", headers=bearer)
-        return HTMLResponse(signed_in_page(user.claims, result=f"{answer.status_code} {answer.text}"))
+        async with user.http(base_url) as api:
+            answer = await api.get("/api/orders")
+        shown = f"{answer.status} {answer.body.decode()}"
+        return HTMLResponse(signed_in_page(user.claims, result=shown))
+
+    # 4. Services that decide about their own scopes. Elsewhere each would be an application of its own.
+    services = mount_services(app, issuer, base_url)
 
     @app.get("/call-api")
     @app.get("/refresh")

@@ -21,6 +21,7 @@ from authwright.http_client.guard import (
     parse_target,
     system_resolver,
 )
+from authwright.http_client.pools import Pools
 from authwright.http_client.vetted_connections import VettedConnections
 from authwright.protocol.http import Headers, HttpRequest, HttpResponse
 
@@ -55,8 +56,10 @@ class GuardedClient:
 
     `allow` names hosts ("host" or "host:port") that may be private and http. `allow_loopback_http` lets hosts that
     say loopback (localhost, 127.0.0.1, ::1) be called, by http too: for an issuer that is on loopback itself.
-    `ca_file` is a PEM file trusted besides the system's certificates. Times are in seconds: `connect_timeout` for
-    name and connection, `total_timeout` for everything; an answer has at most `max_bytes`.
+    `ca_file` is a PEM file trusted besides the system's certificates; `client_certificate` one with our certificate and
+    its private key, for servers that ask for it. Times are in seconds: `connect_timeout` for
+    name and connection, `total_timeout` for everything; an answer has at most `max_bytes`. Of `max_connections` one
+    host has at most `parallel_per_host`; `pools` share the work where many hosts are called at once.
     """
 
     def __init__(
@@ -64,9 +67,13 @@ class GuardedClient:
         *,
         allow: Sequence[str] = (),
         ca_file: str = "",
+        client_certificate: str = "",
         connect_timeout: float = 3.0,
         total_timeout: float = 5.0,
         max_bytes: int = 65536,
+        parallel_per_host: int = PARALLEL_PER_HOST,
+        max_connections: int = MAX_CONNECTIONS,
+        pools: int = 1,
         allow_loopback_http: bool = False,
         resolver: Resolver | None = None,
         connector: httpcore2.AsyncNetworkBackend | None = None,
@@ -77,15 +84,22 @@ class GuardedClient:
         self._connect_timeout = connect_timeout
         self._total_timeout = total_timeout
         self._max_bytes = max_bytes
+        self._parallel_per_host = parallel_per_host
         self._turns: dict[str, tuple[asyncio.Semaphore, set[object]]] = {}
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=_ssl_context(ca_file),
-            max_connections=MAX_CONNECTIONS,
-            max_keepalive_connections=MAX_CONNECTIONS // 2,
-            keepalive_expiry=IDLE_SECONDS,
-            network_backend=VettedConnections(
-                self._guard, resolver or system_resolver, connector or httpcore2.AnyIOBackend()
+        ssl_context = _ssl_context(ca_file, client_certificate)
+        backend = VettedConnections(
+            self._guard, resolver or system_resolver, connector or httpcore2.AnyIOBackend()
+        )
+        self._pools = Pools(
+            lambda: httpcore2.AsyncConnectionPool(
+                ssl_context=ssl_context,
+                max_connections=max_connections // pools,
+                max_keepalive_connections=max_connections // pools // 2,
+                keepalive_expiry=IDLE_SECONDS,
+                network_backend=backend,
             ),
+            count=pools,
+            busy=max(1, parallel_per_host // pools),
         )
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
@@ -101,7 +115,8 @@ class GuardedClient:
         # 2. Call, in the time there is. The addresses are vetted when the connection is made.
         try:
             async with asyncio.timeout(self._total_timeout), self._turn(target):
-                return await self._exchange(outgoing, target)
+                with self._pools.one() as pool:
+                    return await self._exchange(pool, outgoing, target)
         except TimeoutError:
             raise OutboundFailed(f"{target.host} did not answer in time") from None
         except (httpcore2.TimeoutException, httpcore2.PoolTimeout):
@@ -114,7 +129,7 @@ class GuardedClient:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._pool.aclose()
+        await self._pools.close()
 
     def _outgoing(self, request: HttpRequest, target: Target) -> httpcore2.Request:
         path = f"{request.path}?{request.query}" if request.query else request.path
@@ -141,8 +156,10 @@ class GuardedClient:
             extensions={"timeout": {"connect": self._connect_timeout}},
         )
 
-    async def _exchange(self, outgoing: httpcore2.Request, target: Target) -> HttpResponse:
-        response = await self._pool.handle_async_request(outgoing)
+    async def _exchange(
+        self, pool: httpcore2.AsyncConnectionPool, outgoing: httpcore2.Request, target: Target
+    ) -> HttpResponse:
+        response = await pool.handle_async_request(outgoing)
         try:
             headers = Headers((name.lower(), value) for name, value in response.headers)
             if headers.get("content-encoding") not in (None, "", "identity"):
@@ -165,7 +182,7 @@ class GuardedClient:
         # A host that answers slowly holds this many of our connections and no more.
         key = target.authority
         waiting = object()
-        semaphore, users = self._turns.setdefault(key, (asyncio.Semaphore(PARALLEL_PER_HOST), set()))
+        semaphore, users = self._turns.setdefault(key, (asyncio.Semaphore(self._parallel_per_host), set()))
         users.add(waiting)
         try:
             async with semaphore:
@@ -176,8 +193,11 @@ class GuardedClient:
                 self._turns.pop(key, None)
 
 
-def _ssl_context(ca_file: str) -> ssl.SSLContext:
+def _ssl_context(ca_file: str, client_certificate: str) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if ca_file:
         context.load_verify_locations(cafile=ca_file)
+    if client_certificate:
+        # RFC 8705 §2: shown to servers that ask for one, and to no others.
+        context.load_cert_chain(client_certificate)
     return context

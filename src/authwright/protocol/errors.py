@@ -14,9 +14,9 @@ class OAuthError(Exception):
     status: ClassVar[int] = 400
 
     def __init__(self, description: str = "", *, uri: str = "", detail: str = "") -> None:
-        self.description = safe_text(description)
+        self.description: str = safe_text(description)
         # RFC 6749 §5.2: `error_uri` has no space, quote, backslash or control character; one that has is left out.
-        self.uri = uri if safe_text(uri) == uri and " " not in uri else ""
+        self.uri: str = uri if safe_text(uri) == uri and " " not in uri else ""
         self.detail = detail
         super().__init__(self.description or self.error)
 
@@ -63,7 +63,7 @@ class MethodNotAllowed(InvalidRequest):
 
     def __init__(self, *allow: str) -> None:
         super().__init__("The specified HTTP method is not valid.")
-        self.allow = ", ".join(allow)
+        self.allow: str = ", ".join(allow)
 
 
 class InvalidClient(OAuthError):
@@ -268,7 +268,7 @@ class Refused(OAuthError):
         self, error: str | None = None, description: str = "", uri: str = "", *, detail: str = ""
     ) -> None:
         super().__init__(description, uri=uri, detail=detail)
-        self.chosen = safe_text(error) if error else None
+        self.chosen: str | None = safe_text(error) if error else None
 
     @property
     def code(self) -> str:

@@ -27,6 +27,7 @@ PROTOCOL_CLAIMS = frozenset(
         "c_hash",
         "s_hash",
         "sid",
+        "sub_type",
     }
 )
 """Claims that say something of the token or the sign-in, not of the user; no application may set them."""

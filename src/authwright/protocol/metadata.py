@@ -24,6 +24,7 @@ class ProviderMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     introspection_endpoint: str | None = None
     revocation_endpoint: str | None = None
     end_session_endpoint: str | None = None
+    registration_endpoint: str | None = None
     pushed_authorization_request_endpoint: str | None = None
     device_authorization_endpoint: str | None = None
     backchannel_authentication_endpoint: str | None = None
@@ -48,7 +49,15 @@ class ProviderMetadata(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=
     acr_values_supported: tuple[str, ...] = ()
     backchannel_token_delivery_modes_supported: tuple[str, ...] = ()
     backchannel_user_code_parameter_supported: bool | None = None
+    backchannel_logout_supported: bool | None = None
+    backchannel_logout_session_supported: bool | None = None
     authorization_response_iss_parameter_supported: bool = False
+    userinfo_signing_alg_values_supported: tuple[str, ...] = ()
+    authorization_signing_alg_values_supported: tuple[str, ...] = ()
+    request_object_signing_alg_values_supported: tuple[str, ...] = ()
+    require_pushed_authorization_requests: bool | None = None
+    require_signed_request_object: bool | None = None
+    mtls_endpoint_aliases: Mapping[str, str] = {}
     request_parameter_supported: bool | None = None
     request_uri_parameter_supported: bool | None = None
     claims_parameter_supported: bool | None = None
@@ -99,6 +108,8 @@ def parse_metadata(content: Json, *, issuer: str) -> ProviderMetadata:
         # A null member is an absent one; the two links to pages for people are nowhere fetched from.
         if value is not None and name.endswith(("_endpoint", "_uri")) and name not in _FOR_PEOPLE:
             _check_endpoint(value, issuer)
+    for value in metadata.mtls_endpoint_aliases.values():
+        _check_endpoint(value, issuer)
     return metadata
 
 

@@ -15,6 +15,10 @@ CLIENT_CREDENTIALS = "client_credentials"
 PASSWORD = "password"
 JWT_BEARER = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 
+SUBJECT_TYPE = "sub_type"
+"""A claim of ours, in access tokens and introspection: "client" when `sub` is a client's id; absent for a user's."""
+CLIENT_SUBJECT = "client"
+
 REGISTERED_MEMBERS = frozenset(
     {
         "access_token",

@@ -13,7 +13,7 @@ from authwright.protocol.errors import OAuthError
 from authwright.protocol.http import HttpRequest
 from authwright.ticket import TokenKind
 
-logger = logging.getLogger("authwright")
+logger: logging.Logger = logging.getLogger("authwright")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +87,36 @@ class RequestAnswered:
     allowed: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentServiceAnswered:
+    """A consent service decided; `ms` is how long it took."""
+
+    name: ClassVar[str] = "consent_service.answered"
+    tenant: str
+    service: str
+    authorized: bool
+    ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsentServiceFailed:
+    """A consent service could not be asked, or gave no answer that can be used."""
+
+    name: ClassVar[str] = "consent_service.failed"
+    tenant: str
+    service: str
+    reason: str
+    ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreFailed:
+    """A request was answered 503, because the store did not answer; nothing was decided."""
+
+    name: ClassVar[str] = "storage.unavailable"
+    endpoint: str
+
+
 AuditEvent: TypeAlias = (
     TokenIssued
     | TokenRefused
@@ -96,6 +126,9 @@ AuditEvent: TypeAlias = (
     | LoginFailed
     | SignedOut
     | RequestAnswered
+    | ConsentServiceAnswered
+    | ConsentServiceFailed
+    | StoreFailed
 )
 AuditSink: TypeAlias = Callable[[AuditEvent], None]
 

@@ -39,6 +39,7 @@ from authwright.protocol.scopes import OFFLINE_ACCESS, OPENID
 from authwright.provider.clients import Clients
 from authwright.provider.events import ProviderEvents
 from authwright.provider.id_token_hint import IdTokenHints
+from authwright.provider.profiles import check_resource_named
 from authwright.provider.settings import Settings
 from authwright.records import Client
 
@@ -141,7 +142,9 @@ class AuthorizationRequests:
             target=target,
             asked=asked,
             scopes=check_scopes(asked, target.client),
-            resources=check_resources(asked.resource, self._settings),
+            resources=check_resource_named(
+                target.client, check_resources(asked.resource, self._settings)
+            ),
             # RFC 9700 §2.1.1: a public client has nothing but the challenge to tell its code from a stolen one.
             code_challenge=check_challenge(
                 asked.code_challenge,

@@ -28,6 +28,7 @@ from authwright.provider.backchannel_requests import BackchannelRequests, Pendin
 from authwright.provider.client_authentication import ClientAuthenticator
 from authwright.provider.grants.base import check_user_scopes
 from authwright.provider.id_token_hint import IdTokenHints
+from authwright.provider.profiles import check_resource_named
 from authwright.provider.settings import Settings
 from authwright.provider.token_endpoint import read_form
 from authwright.records import Account, Client
@@ -71,7 +72,7 @@ class BackchannelAuthenticationEndpoint:
         asked = parse_backchannel_request(params)
         check_delivery(asked, client, self._settings)
         scopes = check_user_scopes(client, asked.scope)
-        resources = check_resources(asked.resource, self._settings)
+        resources = check_resource_named(client, check_resources(asked.resource, self._settings))
         # 3. Whom does it mean?
         account = await self._user(asked, client)
         if account is None:

@@ -45,7 +45,7 @@ class BrowserAnswers:
     __slots__ = ("_settings", "pages")
 
     def __init__(self, pages: Pages, settings: Settings) -> None:
-        self.pages = pages
+        self.pages: Pages = pages
         self._settings = settings
 
     async def to_client(self, target: RedirectTarget, response: AuthorizationResponse) -> HttpResponse:

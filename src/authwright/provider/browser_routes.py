@@ -10,6 +10,7 @@ from authwright.provider.audit import Audit
 from authwright.provider.authorization_request import AuthorizationRequests
 from authwright.provider.authorize_endpoint import AuthorizeEndpoint
 from authwright.provider.backchannel import Backchannel
+from authwright.provider.backchannel_logout import BackchannelLogout
 from authwright.provider.backchannel_pages import (
     REQUESTS_LOGIN_PATH,
     REQUESTS_PATH,
@@ -55,6 +56,7 @@ def browser_routes(
     backchannel: Backchannel,
     events: ProviderEvents,
     audit: Audit,
+    notices: BackchannelLogout,
     clock: Clock = utcnow,
 ) -> Mapping[str, Endpoint]:
     """Full path, the issuer's own included, to endpoint: sign-in, consent, sign-out, devices and backchannel requests."""
@@ -112,6 +114,7 @@ def browser_routes(
         answers=answers,
         events=events,
         audit=audit,
+        notices=notices,
         clock=clock,
     )
 

@@ -17,7 +17,7 @@ from authwright.records import Client
 
 CERTIFICATE_METHODS = (TLS_CLIENT_AUTH, SELF_SIGNED_TLS_CLIENT_AUTH)
 
-logger = logging.getLogger("authwright")
+logger: logging.Logger = logging.getLogger("authwright")
 
 
 class ClientCertificates:

@@ -1,13 +1,16 @@
 """What every ticket is once grant and events have spoken: complete, bound, and clear about what it spends."""
 
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from authwright.protocol.errors import InvalidRequest
 from authwright.protocol.scopes import OPENID
+from authwright.provider.profiles import check_resource_named
 from authwright.provider.requests import AuthenticatedTokenRequest
-from authwright.ticket import NOTHING, StoredTicket, Ticket, TokenKind
+from authwright.stores.protocols import Change
+from authwright.ticket import Rewrite, StoredTicket, Ticket, TokenKind
 
 Request = AuthenticatedTokenRequest[Any]
 
@@ -44,12 +47,18 @@ def bound(ticket: Ticket, request: Request) -> Ticket:
 def concluded(ticket: Ticket, request: Request) -> Ticket:
     """The ticket with what follows from the request, whoever decided it."""
     changes: dict[str, Any] = {}
+    check_resource_named(request.client, ticket.resources)
     if request.authentication.confidential and not ticket.confidential:
         # Never taken back: what an authenticated client obtained is of use to an authenticated client only.
         changes["confidential"] = True
     if not ticket.presenters:
         changes["presenters"] = frozenset((ticket.client_id,))
-    if not ticket.scopes and ticket.subject is not None and _asks_to_sign_in(request):
+    if (
+        not ticket.scopes
+        and ticket.subject is not None
+        and ticket.rewrites is None
+        and _asks_to_sign_in(request)
+    ):
         changes["scopes"] = (OPENID,)
     if ticket.confirmation is None and request.confirmation is not None and ticket.rewrites is None:
         changes["confirmation"] = request.confirmation
@@ -68,7 +77,59 @@ def spent(ticket: Ticket, request: Request) -> StoredTicket | None:
     return redeems if request.client.refresh_rotation and redeems.used_at is None else None
 
 
-def rewritten(stored: StoredTicket, ticket: Ticket) -> StoredTicket:
-    """`stored` with what `ticket` makes of it."""
-    kept = msgspec.structs.replace(ticket, redeems=None, rewrites=None, carry=NOTHING, response=NOTHING)
-    return msgspec.structs.replace(stored, ticket=kept)
+def rewritten(ticket: Ticket) -> tuple[Change, ...]:
+    """What `ticket` changes in place: each stored ticket as it was read, and as it shall be."""
+    stored = ticket.rewrites
+    if stored is None:
+        return ()
+    # Whose it is, what it is bound to, when and how it began: none of that is a matter of what it allows now.
+    allowed = msgspec.structs.replace(
+        stored.ticket,
+        scopes=ticket.scopes,
+        resources=ticket.resources,
+        claims=ticket.claims,
+        destinations=ticket.destinations,
+        properties=ticket.properties,
+        amr=ticket.amr,
+        services=ticket.services,
+    )
+    after = msgspec.structs.replace(stored, ticket=allowed, expires_at=end_of(stored, ticket))
+    return (Change(stored, after), *(Change(beside.before, beside.after) for beside in ticket.rewrites_beside))
+
+
+def end_of(stored: StoredTicket, ticket: Ticket) -> datetime | None:
+    """When `stored` ends once it is what `ticket` makes of it: as before, or earlier."""
+    if ticket.not_after is None or stored.expires_at is None:
+        return ticket.not_after or stored.expires_at
+    return min(ticket.not_after, stored.expires_at)
+
+
+def following(decided: Ticket, amended: Ticket) -> tuple[Rewrite, ...]:
+    """What changes beside a ticket, once an event made `amended` of what was `decided`: it gains and loses the same."""
+    return tuple(
+        Rewrite(
+            beside.before,
+            msgspec.structs.replace(beside.after, ticket=_following(beside.after.ticket, decided, amended)),
+        )
+        for beside in decided.rewrites_beside
+    )
+
+
+def _following(beside: Ticket, decided: Ticket, amended: Ticket) -> Ticket:
+    had, has = decided.scopes, amended.scopes
+    scopes = (
+        *(scope for scope in beside.scopes if scope in has or scope not in had),
+        *(scope for scope in has if scope not in had),
+    )
+    claims = {
+        name: value
+        for name, value in beside.claims.items()
+        if name in amended.claims or name not in decided.claims
+    }
+    new = {name: value for name, value in amended.claims.items() if decided.claims.get(name) != value}
+    return msgspec.structs.replace(
+        beside,
+        scopes=tuple(dict.fromkeys(scopes)),
+        claims={**claims, **new},
+        destinations={**beside.destinations, **amended.destinations},
+    )

@@ -17,6 +17,7 @@ from authwright.provider.device_codes import DeviceCodes
 from authwright.provider.device_pages import DEVICE_PATH
 from authwright.provider.grants.base import check_user_scopes
 from authwright.provider.limits import Limits
+from authwright.provider.profiles import check_resource_named
 from authwright.provider.settings import Settings
 from authwright.provider.token_endpoint import read_form
 
@@ -53,7 +54,7 @@ class DeviceAuthorizationEndpoint:
                 "The client may not use the device authorization grant.", detail="client.grant_not_allowed"
             )
         scopes = check_user_scopes(client, asked.scope)
-        resources = check_resources(asked.resource, self._settings)
+        resources = check_resource_named(client, check_resources(asked.resource, self._settings))
         if not caller.confidential:
             await self._limits.device_code_wanted(client.client_id, http.peer, now)
         # 4. A device code to poll with, and a user code to show.

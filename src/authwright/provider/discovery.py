@@ -81,14 +81,17 @@ def derive_metadata(settings: Settings, wiring: Wiring) -> dict[str, Json]:
         acr_values_supported=settings.acr_values,
         backchannel_token_delivery_modes_supported=DELIVERY_MODES if backchannel else (),
         backchannel_user_code_parameter_supported=False if backchannel else None,
+        # Back-Channel Logout §2.1: said only where there is a session to sign out of.
+        backchannel_logout_supported="end_session_endpoint" in wiring.endpoints or None,
+        backchannel_logout_session_supported="end_session_endpoint" in wiring.endpoints or None,
         authorization_response_iss_parameter_supported=True,
         # OpenID Connect Discovery §3: request_uri counts as supported when it is not said otherwise.
         request_parameter_supported=False,
         request_uri_parameter_supported=False,
         claims_parameter_supported=False,
-        **{member: settings.url(path) for member, path in wiring.endpoints.items()},
     )
-    return build_metadata(metadata)
+    endpoints = {member: settings.url(path) for member, path in wiring.endpoints.items()}
+    return build_metadata(msgspec.structs.replace(metadata, **endpoints))
 
 
 class ConfigurationEndpoint:

@@ -19,6 +19,7 @@ from authwright.protocol.logout import LogoutRequest, build_logout_request, pars
 from authwright.protocol.params import MAX_VALUE, Params
 from authwright.provider.accounts import Accounts
 from authwright.provider.audit import Audit, SignedOut
+from authwright.provider.backchannel_logout import BackchannelLogout
 from authwright.provider.browser_answers import OURS, BrowserAnswers, read_form, read_params
 from authwright.provider.browser_binding import BrowserBinding, ForgedRequest, check_same_origin
 from authwright.provider.clients import Clients
@@ -84,6 +85,7 @@ class EndSessionEndpoint:
     answers: BrowserAnswers
     events: ProviderEvents
     audit: Audit
+    notices: BackchannelLogout
     clock: Clock = utcnow
     patience: timedelta = timedelta(minutes=10)
     """How long the question may stand unanswered."""
@@ -205,6 +207,7 @@ class EndSessionEndpoint:
         client_id = logout.client.client_id if logout.client is not None else None
         if session is not None:
             await self.sessions.end(session)
+            self.notices.tell(session)
             self.audit.record(
                 SignedOut(subject=session.subject, session_id=session.session_id, client_id=client_id)
             )

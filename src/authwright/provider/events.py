@@ -134,6 +134,15 @@ class ProviderEvents:
         """The ticket a client gets for itself. Refusal: unauthorized_client."""
         return None
 
+    async def grant_token_exchange(
+        self, request: AuthenticatedTokenRequest[Any], ticket: Ticket
+    ) -> TicketOutcome:
+        """The ticket a token is exchanged for, after services decided their scopes. Refusal: invalid_request.
+
+        Its `grant_id` says what it was made from, and is best kept: it is revoked with that.
+        """
+        return None
+
     async def grant_resource_owner_credentials(
         self, request: AuthenticatedTokenRequest[Any]
     ) -> TicketOutcome:

@@ -26,6 +26,7 @@ from authwright.protocol.introspection import (
     parse_token_reference,
 )
 from authwright.protocol.scopes import format_scope
+from authwright.protocol.token import CLIENT_SUBJECT, SUBJECT_TYPE
 from authwright.provider.client_authentication import ClientAuthenticator
 from authwright.provider.events import AnsweredByEvent, ProviderEvents
 from authwright.provider.minting import Minting, claims_for
@@ -148,6 +149,8 @@ class IntrospectionEndpoint:
             "iat": int(token.issued_at.timestamp()),
             "token_type": token_type(ticket) if token.kind is TokenKind.ACCESS_TOKEN else "refresh_token",
         }
+        if ticket.subject is None:
+            members[SUBJECT_TYPE] = CLIENT_SUBJECT
         if token.expires_at is not None:
             members["exp"] = int(token.expires_at.timestamp())
         if ticket.scopes:
@@ -156,6 +159,8 @@ class IntrospectionEndpoint:
             members["auth_time"] = int(ticket.auth_time.timestamp())
         if ticket.acr is not None:
             members["acr"] = ticket.acr
+        if ticket.amr:
+            members["amr"] = list(ticket.amr)
         if ticket.session_id is not None:
             members["sid"] = ticket.session_id
         if ticket.confirmation is not None:

@@ -16,6 +16,7 @@ from authwright.protocol.errors import InvalidGrant, ServerError
 from authwright.protocol.http import Json
 from authwright.protocol.id_token import PROTOCOL_CLAIMS, build_id_token
 from authwright.protocol.scopes import format_scope
+from authwright.protocol.token import CLIENT_SUBJECT, SUBJECT_TYPE
 from authwright.provider.events import ProviderEvents
 from authwright.provider.serialization import Serialization
 from authwright.provider.settings import Resource, Settings
@@ -240,6 +241,9 @@ class Minting:
                 claims["amr"] = list(ticket.amr)
             if ticket.session_id is not None:
                 claims["sid"] = ticket.session_id
+        else:
+            # RFC 9700 §4.15: whoever reads `sub` alone must be able to tell a client from a user.
+            claims[SUBJECT_TYPE] = CLIENT_SUBJECT
         if ticket.confirmation is not None:
             claims["cnf"] = ticket.confirmation.claim()
         if ticket.act is not None:
@@ -312,7 +316,8 @@ def _minted(making: Serialization, value: str, digest: str, grant_type: str) -> 
         issued_at=making.now,
         expires_at=making.expires_at,
         parent=redeems.digest if redeems is not None else None,
-        origin_grant=grant_type,
+        # A refresh changes nothing about how the grant began.
+        origin_grant=redeems.origin_grant or grant_type if redeems is not None else grant_type,
         binding=making.binding,
     )
     return Minted(making.kind, value, seconds_until(making.expires_at, making.now), record)
@@ -340,7 +345,13 @@ def at_rest(ticket: Ticket) -> Ticket:
     ):
         return ticket
     return msgspec.structs.replace(
-        ticket, redeems=None, rewrites=None, single_use=None, carry=NOTHING, response=NOTHING
+        ticket,
+        redeems=None,
+        rewrites=None,
+        rewrites_beside=(),
+        single_use=None,
+        carry=NOTHING,
+        response=NOTHING,
     )
 
 

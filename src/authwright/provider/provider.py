@@ -20,7 +20,7 @@ from authwright.protocol.errors import (
     TemporarilyUnavailable,
 )
 from authwright.protocol.http import NO_HEADERS, Headers, HttpRequest, HttpResponse, Pass, json_response
-from authwright.provider.audit import log_refusal, logger
+from authwright.provider.audit import Audit, StoreFailed, log_refusal, logger
 from authwright.provider.cors import Sharing
 from authwright.provider.events import AnsweredByEvent, ProviderEvents
 from authwright.provider.sender_constraint import BEARER, DPOP
@@ -50,6 +50,7 @@ class Provider:
         dpop_nonce: Callable[[], str] | None = None,
         events: ProviderEvents | None = None,
         sharing: Sharing | None = None,
+        audit: Audit | None = None,
     ) -> None:
         """`routes` are full paths, the issuer's own path included, each compared exactly and as it was sent.
 
@@ -64,6 +65,7 @@ class Provider:
         self._dpop_nonce = dpop_nonce
         self._events = events if events is not None and "match_endpoint" in events.wanted else None
         self._sharing = sharing
+        self._audit = audit or Audit()
 
     @property
     def issuer(self) -> str:
@@ -99,7 +101,7 @@ class Provider:
             return self._refusal(request, refusal)
         except StoreUnavailable:
             # A fault of ours is never told as a fault of the caller's grant or credentials.
-            return self._refusal(request, TemporarilyUnavailable("Try again.", detail="storage.unavailable"))
+            return self._store_failed(request)
         except Exception as failure:
             log_failure(request, failure)
             return self._refusal(request, ServerError())
@@ -112,6 +114,11 @@ class Provider:
         if answer.headers.get("cache-control") != "no-store":
             return answer
         return answer.with_headers(("dpop-nonce", self._dpop_nonce()))
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """The full paths that are answered."""
+        return frozenset(self._routes)
 
     def serves(self, path: str) -> bool:
         """Whether `path`, as it was sent, is one of ours."""
@@ -138,8 +145,17 @@ class Provider:
         finally:
             await self.close()
 
+    def _store_failed(self, request: HttpRequest) -> HttpResponse:
+        refusal = TemporarilyUnavailable("Try again.", detail=StoreFailed.name)
+        if _logs_itself(request):
+            # What it refuses it logs; of what it could not decide it knows nothing.
+            log_refusal(request.path, refusal, request)
+        if self._audit.watched:
+            self._audit.record(StoreFailed(endpoint=request.path))
+        return self._refusal(request, refusal)
+
     def _refusal(self, request: HttpRequest, refusal: OAuthError) -> HttpResponse:
-        if not request.path.endswith("/token"):
+        if not _logs_itself(request):
             log_refusal(request.path, refusal, request)
         headers = self._refusal_headers(request, refusal)
         answer = json_response(refusal.http_status, refusal.members(), headers)
@@ -166,6 +182,10 @@ class Provider:
                 return Headers.of({"www-authenticate": build_challenge("Basic", {"realm": realm})})
             case _:
                 return NO_HEADERS
+
+
+def _logs_itself(request: HttpRequest) -> bool:
+    return request.path.endswith("/token")
 
 
 def _challenge(refusal: OAuthError, realm: str, scheme: str, scope: str = "") -> Headers:

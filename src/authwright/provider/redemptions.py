@@ -24,7 +24,7 @@ from authwright.stores.protocols import (
     Revoked,
     TicketStore,
 )
-from authwright.ticket import CodeBinding, StoredTicket, Ticket, TokenKind
+from authwright.ticket import CodeBinding, StoredTicket, Ticket, TokenKind, parent_grant_id
 
 Request = AuthenticatedTokenRequest[Any]
 
@@ -41,16 +41,22 @@ class Redemptions:
         self._audit = audit
 
     async def commit(
-        self, ticket: Ticket, records: tuple[StoredTicket, ...], request: Request
+        self,
+        ticket: Ticket,
+        records: tuple[StoredTicket, ...],
+        request: Request,
+        refusal: type[OAuthError] = InvalidGrant,
     ) -> StoredTicket | None:
-        """None when all of it is stored; what the ticket redeems, as it now stands, when another request spent it first.
+        """None when all of it is stored; what the ticket redeems, as it now stands, when another request spent it first;
+        what it rewrites, as it was read, when another request changed that meanwhile.
 
-        Raises InvalidGrant when the grant was revoked meanwhile, or rests on an assertion that was used before.
+        Raises `refusal` when the grant, or the one it was made from, was revoked meanwhile, or it rests on an
+        assertion that was used before.
         """
         once = ticket.single_use
         # RFC 7523 §3: a statement about a user counts once, however many requests bring it at the same time.
         if once is not None and not await self._once.claim(once.key, once.until):
-            raise InvalidGrant("The specified assertion is invalid.", detail="assertion.replay")
+            raise refusal("The specified assertion is invalid.", detail="assertion.replay")
         redeems = spent(ticket, request)
         if isinstance(redeems, UnrecordedTicket):
             if not await self._claim_once(redeems, request):
@@ -58,14 +64,13 @@ class Redemptions:
             redeems = None
         if redeems is None and not records and ticket.rewrites is None:
             return None
-        changes = (Change(ticket.rewrites, rewritten(ticket.rewrites, ticket)),) if ticket.rewrites else ()
         outcome = await self._tickets.commit(
             id=random_id(),
             now=request.now,
             consume=redeems,
-            replace=changes,
+            replace=rewritten(ticket),
             add=records,
-            live=() if ticket.redeems is None else (ticket.redeems.grant_id,),
+            live=_relied_on(ticket),
         )
         match outcome:
             case Committed():
@@ -73,7 +78,9 @@ class Redemptions:
             case AlreadyConsumed(stored):
                 return stored
             case Revoked():
-                raise InvalidGrant("The specified grant is no longer valid.", detail="grant.revoked")
+                raise refusal("The specified grant is no longer valid.", detail="grant.revoked")
+            case Conflict() if ticket.rewrites is not None:
+                return ticket.rewrites
             case Conflict():
                 # It changed under us and may still be good: nothing was spent, so trying again is right.
                 raise TemporarilyUnavailable("Try again.", detail="store.conflict")
@@ -111,3 +118,11 @@ class Redemptions:
         outcome = await self._tickets.commit(id=random_id(), now=request.now, replace=(poll.change,))
         # Another poll came at the same moment, or the person's answer did: either way the client is to wait.
         return PolledTooSoon(detail="poll.at_once") if isinstance(outcome, Conflict) else poll.refusal
+
+
+def _relied_on(ticket: Ticket) -> tuple[str, ...]:
+    """The grants that must not be revoked: what is redeemed, or what a new grant is made from."""
+    if ticket.redeems is not None:
+        return (ticket.redeems.grant_id,)
+    parent = parent_grant_id(ticket.grant_id) if ticket.rewrites is None else None
+    return () if parent is None else (parent,)

@@ -79,8 +79,7 @@ class ProviderSessions:
         """Remember that `client_id` was signed in to; False when the session ended meanwhile."""
         if client_id in session.clients:
             return True
-        noted = msgspec.structs.replace(session, clients=session.clients | {client_id})
-        return await self._store.replace(session.digest, noted)
+        return await self._store.note_client(session.digest, client_id)
 
     async def end(self, session: Session) -> None:
         """Sign out. The value of the cookie is worth nothing from now on."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 from authwright.protocol.redirect_uri import is_loopback_host
+from authwright.provider.profiles import check_profile
 from authwright.ticket import TokenKind
 
 DEFAULT_LIFETIMES: Mapping[TokenKind, timedelta] = {
@@ -61,6 +62,8 @@ class Settings:
     refresh_absolute_lifetime: timedelta | None = None
     """How long a family of refresh tokens lives from its first on, however often it is used. None = no such end."""
     resources: tuple[Resource, ...] = ()
+    base_scope: str = ""
+    """What the scopes of consent services begin with; empty = there are none."""
     dpop_nonce: bool = False
     """Whether DPoP proofs must carry a nonce of ours (RFC 9449 §8)."""
     acr_values: tuple[str, ...] = ("urn:authwright:acr:password",)
@@ -70,6 +73,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         check_issuer(self.issuer)
+        check_profile(self.profile, self.resources)
         if not self.algorithms:
             raise ValueError(
                 "algorithms: at least one signing algorithm is needed; allowed are ES256 and RS256"

@@ -22,6 +22,7 @@ from authwright.protocol.errors import (
     UnauthorizedClient,
     UnsupportedGrantType,
 )
+from authwright.protocol.exchange import TOKEN_EXCHANGE
 from authwright.protocol.http import HttpRequest, HttpResponse, Pass, json_response
 from authwright.protocol.params import REPEATABLE, Params, parse_form, parse_params
 from authwright.protocol.token import (
@@ -37,7 +38,7 @@ from authwright.provider.audit import (
     log_refusal,
 )
 from authwright.provider.client_authentication import ClientAuthenticator
-from authwright.provider.concluded_ticket import asked_tokens, bound, concluded
+from authwright.provider.concluded_ticket import asked_tokens, bound, concluded, following
 from authwright.provider.events import AnsweredByEvent, ProviderEvents
 from authwright.provider.grants.base import AnyGrant, BindingFailed, Polled, Replayed
 from authwright.provider.redemptions import Redemptions
@@ -55,6 +56,7 @@ GRANT_EVENTS: Mapping[str, tuple[str, type[OAuthError]]] = {
     "authorization_code": ("grant_authorization_code", InvalidGrant),
     "refresh_token": ("grant_refresh_token", InvalidGrant),
     "client_credentials": ("grant_client_credentials", UnauthorizedClient),
+    TOKEN_EXCHANGE: ("grant_token_exchange", InvalidRequest),
 }
 
 # RFC 6749 §2.3.1, §3.2: what must never stand in a URL.
@@ -69,6 +71,8 @@ NEVER_IN_QUERY = frozenset(
         "auth_req_id",
         "password",
         "grant_type",
+        "subject_token",
+        "actor_token",
     }
 )
 
@@ -96,6 +100,10 @@ class TokenEndpoint:
     ) -> None:
         self._settings = settings
         self._grants: Mapping[str, AnyGrant] = {grant.grant_type: grant for grant in grants}
+        self._grant_events = {
+            **GRANT_EVENTS,
+            **{name: (grant.event, grant.refusal) for name, grant in self._grants.items() if grant.event},
+        }
         self._authenticator = authenticator
         self._generator = generator
         self._sender = sender
@@ -128,11 +136,11 @@ class TokenEndpoint:
                 # 6. Claim what is good for one request: only now, so that a refused one has not used it up.
                 request = await self._claim(request)
                 # 7. Commit: spend what is redeemed and store what was made, as one; then answer.
-                found = await self._redemptions.commit(ticket, issuance.records(), request)
+                found = await self._commit(request, ticket, issuance.records())
                 if found is None:
                     self._issued(request, ticket, issuance)
                     return answer
-            raise TemporarilyUnavailable("Try again.", detail="store.contention")
+            raise self._contended(request, found)
         except AnsweredByEvent as event:
             return event.answer
         except OAuthError as refusal:
@@ -146,7 +154,7 @@ class TokenEndpoint:
         """
         ticket = await self._decide(request, self._grant_for(request), found)
         issuance = await self._generate(request, ticket)
-        if await self._redemptions.commit(ticket, issuance.records(), request) is not None:
+        if await self._commit(request, ticket, issuance.records()) is not None:
             return None
         self._issued(request, ticket, issuance)
         return issuance
@@ -233,7 +241,7 @@ class TokenEndpoint:
         if ticket is not None:
             ticket = bound(ticket, request)
             ticket = ticket if asked is None else msgspec.structs.replace(ticket, issues=asked)
-            event, default = GRANT_EVENTS.get(request.request.grant_type, ("", InvalidGrant))
+            event, default = self._grant_events.get(request.request.grant_type, ("", InvalidGrant))
             if event in self._events.wanted:
                 ticket = await self._ask_with_ticket(event, default, request, ticket)
         if "token_endpoint" in self._events.wanted:
@@ -297,7 +305,11 @@ class TokenEndpoint:
             return amended or ticket
         # An event describes what is granted; what is spent for it stays decided.
         return msgspec.structs.replace(
-            amended, redeems=ticket.redeems, rewrites=ticket.rewrites, single_use=ticket.single_use
+            amended,
+            redeems=ticket.redeems,
+            rewrites=ticket.rewrites,
+            rewrites_beside=following(ticket, amended),
+            single_use=ticket.single_use,
         )
 
     async def _generate(self, request: Request, ticket: Ticket) -> Issuance:
@@ -317,12 +329,31 @@ class TokenEndpoint:
             raise
         return issuance if amended is None else msgspec.structs.replace(issuance, response=amended)
 
+    async def _commit(
+        self, request: Request, ticket: Ticket, records: tuple[StoredTicket, ...]
+    ) -> StoredTicket | None:
+        """As `Redemptions.commit`, with the refusal of the grant."""
+        return await self._redemptions.commit(ticket, records, request, self._refusal_of(request))
+
+    def _refusal_of(self, request: Request) -> type[OAuthError]:
+        grant = self._grants.get(request.request.grant_type)
+        return grant.refusal if grant is not None else InvalidGrant
+
+    def _contended(self, request: Request, found: StoredTicket | None) -> OAuthError:
+        """Every round met another request; nothing was written."""
+        if found is not None and found.kind is TokenKind.ACCESS_TOKEN:
+            # Whoever changes a token in place must know that somebody else does.
+            return self._refusal_of(request)("concurrent update", detail="store.concurrent_update")
+        return TemporarilyUnavailable("Try again.", detail="store.contention")
+
     async def _answered(
         self, request: Request, ticket: Ticket | None, records: tuple[StoredTicket, ...] = ()
     ) -> None:
         """An event answered once it was decided: an answered code is a spent code, and is answered once."""
         await self._claim(request)
-        stored = await self._redemptions.commit(ticket, records, request) if ticket is not None else None
+        stored = await self._commit(request, ticket, records) if ticket is not None else None
+        if stored is not None and ticket is not None and ticket.rewrites is not None:
+            raise self._contended(request, stored)
         if stored is not None:
             # Another request spent it meanwhile. Inside a grace window the client may ask again; else it is reuse.
             if stored.kind is not TokenKind.REFRESH_TOKEN or not request.client.refresh_grace:

@@ -11,6 +11,7 @@ import msgspec
 from authwright.protocol.ciba import AUTH_REQ_ID_CLAIM, CIBA, RT_HASH_CLAIM
 from authwright.protocol.device import DEVICE_CODE
 from authwright.protocol.errors import ServerError
+from authwright.protocol.exchange import ISSUED_TOKEN_TYPE, NOT_APPLICABLE, TOKEN_EXCHANGE
 from authwright.protocol.scopes import OFFLINE_ACCESS, OPENID
 from authwright.protocol.token import (
     AUTHORIZATION_CODE,
@@ -20,6 +21,8 @@ from authwright.protocol.token import (
     TokenResponse,
 )
 from authwright.provider.concluded_ticket import asked_tokens
+from authwright.provider.exchange_checks import TYPES
+from authwright.provider.exchanged import EXCHANGED, Exchanged
 from authwright.provider.grants.ciba import CibaParameters
 from authwright.provider.minting import Minted, Minting
 from authwright.provider.requests import AuthenticatedTokenRequest
@@ -69,6 +72,8 @@ class DefaultTokenResponseGenerator:
             return await self.process_device_code(request, ticket)
         if grant_type == CIBA:
             return await self.process_ciba(request, ticket)
+        if grant_type == TOKEN_EXCHANGE:
+            return await self.process_token_exchange(request, ticket)
         return await self.process_extension_grant(request, ticket)
 
     async def process_client_credentials(self, request: Request, ticket: Ticket) -> Issuance:
@@ -113,6 +118,37 @@ class DefaultTokenResponseGenerator:
             ticket,
             claims={**ticket.claims, **bound},
             destinations={**ticket.destinations, **dict.fromkeys(bound, only)},
+        )
+
+    async def process_token_exchange(self, request: Request, ticket: Ticket) -> Issuance:
+        """One token of the type that was asked for, as `access_token`; beside an access token, perhaps a refresh token.
+
+        RFC 8693 §2.2.1: the answer always says what was issued.
+        """
+        asked = ticket.carry.get(EXCHANGED)
+        exchanged = asked if isinstance(asked, Exchanged) else Exchanged()
+        told = {**ticket.response, ISSUED_TOKEN_TYPE: TYPES[exchanged.kind]}
+        if exchanged.kind is TokenKind.ACCESS_TOKEN:
+            access, refresh = await self.create_access_token(request, ticket)
+            return issuance(msgspec.structs.replace(ticket, response=told), access=access, refresh=refresh)
+        if exchanged.kind is TokenKind.ID_TOKEN:
+            only = await self._minting.id_token(
+                ticket, request.client, request.now, access_token=None, nonce=None
+            )
+        else:
+            kept = kept_for_refresh(request, ticket)
+            only = await self._minting.refresh_token(
+                kept, request.client, request.request.grant_type, request.now
+            )
+        return Issuance(
+            TokenResponse(
+                access_token=only.value,
+                token_type=NOT_APPLICABLE,
+                expires_in=only.expires_in,
+                scope=ticket.scopes or None,
+                custom=told,
+            ),
+            (only,),
         )
 
     async def process_extension_grant(self, request: Request, ticket: Ticket) -> Issuance:
@@ -170,6 +206,10 @@ class DefaultTokenResponseGenerator:
         return OFFLINE_ACCESS in ticket.scopes
 
 
+EXCHANGE_ISSUES = frozenset((TokenKind.ACCESS_TOKEN, TokenKind.REFRESH_TOKEN))
+"""What comes of the refresh token of an exchange, whatever was issued beside it."""
+
+
 def wanted(ticket: Ticket, kind: TokenKind) -> bool:
     """Whether the ticket asks for a token of that kind; one that says nothing asks for all."""
     return ticket.issues is None or kind in ticket.issues
@@ -180,6 +220,9 @@ def kept_for_refresh(request: Request, ticket: Ticket) -> Ticket:
 
     What an event took away or added in this request stays away or added.
     """
+    exchanged = ticket.carry.get(EXCHANGED)
+    if isinstance(exchanged, Exchanged):
+        return msgspec.structs.replace(ticket, not_after=exchanged.refresh_until, issues=EXCHANGE_ISSUES)
     if ticket.issues is not None and ticket.issues == asked_tokens(request):
         # `response_type` speaks of this response, not of those to come.
         before = ticket.redeems.ticket.issues if ticket.redeems is not None else None

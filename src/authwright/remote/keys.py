@@ -64,6 +64,10 @@ class RemoteKeys:
         if not isinstance(content, dict):
             raise RemoteFault("not_a_key_set")
         try:
-            return KeySet.from_jwks(content)
+            keys = KeySet.from_jwks(content)
         except ValueError:
             raise RemoteFault("not_a_key_set") from None
+        # A set that verifies nothing would lock everybody out; while there is a copy of a better one, that serves.
+        if not keys.keys:
+            raise RemoteFault("no_usable_key")
+        return keys

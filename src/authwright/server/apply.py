@@ -1,4 +1,4 @@
-"""Declared clients and users, written into the store: what would change, told as a diff, and then done.
+"""Declared clients, users and consent services, written into the store: what would change, told as a diff, and then done.
 
 Applying the same file twice changes nothing the second time: secrets and passwords are compared, not written anew.
 """
@@ -15,10 +15,12 @@ from authwright.crypto.passwords import Passwords
 from authwright.crypto.seal import Seal
 from authwright.protocol.client_credentials import CLIENT_SECRET_JWT
 from authwright.provider.clients import ClientRegistration
-from authwright.records import Account, Client
-from authwright.server import declared
-from authwright.server.config import ClientTable, UserTable
-from authwright.stores.protocols import AccountStore, ClientStore
+from authwright.records import Account, Client, ConsentService
+from authwright.registrations import check_subjects
+from authwright.server import declared, declared_services
+from authwright.server.config import ClientTable, Configuration, ConsentServiceTable, UserTable
+from authwright.server.config_checks import subject_of
+from authwright.stores.protocols import AccountStore, ClientStore, ConsentServiceStore, Stores
 
 _HIDDEN = frozenset({"secrets", "password_hash"})
 
@@ -29,8 +31,8 @@ class Difference:
 
     kind: str
     name: str
-    before: Client | Account | None
-    after: Client | Account | None
+    before: Client | Account | ConsentService | None
+    after: Client | Account | ConsentService | None
 
     def lines(self) -> list[str]:
         """As a diff: `+` adds, `-` removes, `~` changes. Never a secret."""
@@ -134,15 +136,68 @@ async def _password_hash(password: str, before: Account | None, passwords: Passw
     return await passwords.hash(password)
 
 
-async def carry_out(differences: Sequence[Difference], clients: ClientStore, accounts: AccountStore) -> None:
+async def check_names(
+    differences: Sequence[Difference], clients: ClientStore, accounts: AccountStore, declared: Configuration
+) -> None:
+    """Raises ValueError when afterwards a user's `sub`, here or in `declared`, is a client's id (RFC 9700 §4.15)."""
+    removed = [difference.before for difference in differences if difference.after is None]
+    written = [difference.after for difference in differences]
+    client_ids = {client.client_id for client in await clients.list()}
+    client_ids -= {record.client_id for record in removed if isinstance(record, Client)}
+    client_ids |= {record.client_id for record in written if isinstance(record, Client)}
+    client_ids |= {table.client_id for table in declared.clients}
+    subjects = {account.subject for account in await accounts.list()}
+    subjects -= {record.subject for record in removed if isinstance(record, Account)}
+    subjects |= {record.subject for record in written if isinstance(record, Account)}
+    subjects |= {subject_of(table) for table in declared.users}
+    check_subjects(client_ids, subjects)
+
+
+async def service_differences(
+    tables: Sequence[ConsentServiceTable], store: ConsentServiceStore, tenant: str, *, prune: bool
+) -> list[Difference]:
+    """What applying `tables` to the store would change.
+
+    With `prune`, services that are not declared go: of the issuer's `tenant`, and of every tenant that is declared one.
+    """
+    wanted = [declared_services.consent_service(table, tenant) for table in tables]
+    tenants = {tenant, *(service.tenant for service in wanted)}
+    stored = {
+        (service.tenant, service.name): service
+        for each in sorted(tenants)
+        for service in await store.list(each)
+    }
+    found = []
+    for after in wanted:
+        before = stored.pop((after.tenant, after.name), None)
+        if before != after:
+            name = _service_name(after, tenant)
+            found.append(Difference(kind="consent service", name=name, before=before, after=after))
+    if prune:
+        found += [
+            Difference(kind="consent service", name=_service_name(gone, tenant), before=gone, after=None)
+            for gone in stored.values()
+        ]
+    return found
+
+
+def _service_name(service: ConsentService, tenant: str) -> str:
+    return service.name if service.tenant == tenant else f"{service.name} of tenant {service.tenant}"
+
+
+async def carry_out(differences: Sequence[Difference], stores: Stores) -> None:
     """Write the changes. Raises ValueError when a username belongs to another subject."""
     for difference in differences:
         match difference.after, difference.before:
             case Client() as client, _:
-                await clients.put(client)
+                await stores.clients.put(client)
             case Account() as account, _:
-                await accounts.put(account)
+                await stores.accounts.put(account)
+            case ConsentService() as service, _:
+                await stores.consent_services.put(service)
             case None, Client() as client:
-                await clients.remove(client.client_id)
+                await stores.clients.remove(client.client_id)
             case None, Account() as account:
-                await accounts.remove(account.subject)
+                await stores.accounts.remove(account.subject)
+            case None, ConsentService() as service:
+                await stores.consent_services.remove(service.tenant, service.name)

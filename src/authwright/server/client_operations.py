@@ -66,6 +66,10 @@ class ClientOperations:
         self._refuse_declared(client_id)
         if await self.stores.clients.get(client_id) is not None:
             raise ConfigurationError(f"client {client_id!r} is there already")
+        subjects = {declared.account(table).subject for table in self.loaded.values.users}
+        if client_id in subjects or await self.stores.accounts.get(client_id) is not None:
+            # RFC 9700 §4.15: the client's tokens would say the same `sub` as the user's.
+            raise ConfigurationError(f"{client_id!r} is the sub of a user; a client needs another name")
         client = registration.digested(handles, self.clock, seal=seal)
         await self.stores.clients.put(client)
         return client

@@ -14,9 +14,11 @@ import msgspec
 
 from authwright.protocol.ciba import CIBA, DELIVERY_MODES
 from authwright.protocol.device import DEVICE_CODE
+from authwright.protocol.exchange import ACCESS_TOKEN, ID_TOKEN, JWT, REFRESH_TOKEN, TOKEN_EXCHANGE
 from authwright.protocol.http import Json
 from authwright.provider.client_authentication import ASSERTION_ALGORITHMS, METHODS_BEHIND_A_PROXY
-from authwright.server import config_checks, credential_checks
+from authwright.provider.profiles import INCOMPLETE, OIDC, PROFILES
+from authwright.server import config_checks, consent_service_checks, credential_checks
 from authwright.server.config_file import (
     ConfigurationError,
     Key,
@@ -31,6 +33,7 @@ __all__ = [
     "ClientTable",
     "Configuration",
     "ConfigurationError",
+    "ConsentServiceTable",
     "ResourceTable",
     "TrustedIssuerTable",
     "UserTable",
@@ -47,10 +50,10 @@ GRANT_TYPES = (
     "urn:ietf:params:oauth:grant-type:jwt-bearer",
     DEVICE_CODE,
     CIBA,
+    TOKEN_EXCHANGE,
 )
 LATER_GRANT_TYPES = (
     "implicit",
-    "urn:ietf:params:oauth:grant-type:token-exchange",
     "urn:authwright:params:oauth:grant-type:token-exchange-mutate",
 )
 AUTH_METHODS = METHODS_BEHIND_A_PROXY
@@ -64,18 +67,18 @@ LATER_RESPONSE_TYPES = (
     "code token",
     "code id_token token",
 )
-PROFILES = ("oidc",)
-LATER_PROFILES = ("oauth21", "fapi2", "mcp")
-ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
+SUBJECT_TOKEN_TYPES = (ACCESS_TOKEN, REFRESH_TOKEN, ID_TOKEN, JWT)
 
-Profile = Annotated[str, Key(allowed=PROFILES, later=LATER_PROFILES)]
+LATER_PROFILES = tuple(INCOMPLETE)
+Profile = Annotated[str, Key(allowed=PROFILES, later=LATER_PROFILES, lacks=tuple(INCOMPLETE.items()))]
 Seconds = Annotated[int, Key(least=1, most=10 * 366 * 86400)]
+CacheSeconds = Annotated[int, Key(least=0, most=366 * 86400)]
 Algorithm = Annotated[str, Key(allowed=ALGORITHMS)]
 
 
 class StoreSection(Section, frozen=True):
     url: Annotated[str, Key(secret=True)] = "sqlite:authwright.db"
-    cache_url: Annotated[str, Key(secret=True, unavailable=True)] = ""
+    cache_url: Annotated[str, Key(secret=True)] = ""
     key_file: str = "authwright.key"
 
 
@@ -119,10 +122,10 @@ class RegistrationSection(Section, frozen=True):
 
 
 class TokenExchangeSection(Section, frozen=True):
-    base_scope: Annotated[str, Key(unavailable=True)] = ""
-    services_cache: Annotated[int, Key(unavailable=True)] = 300
-    discovery_cache: Annotated[int, Key(unavailable=True)] = 86400
-    discovery_error_cache: Annotated[int, Key(unavailable=True)] = 60
+    base_scope: str = ""
+    services_cache: CacheSeconds = 300
+    discovery_cache: CacheSeconds = 86400
+    discovery_error_cache: CacheSeconds = 60
     mutate_grant_types: Annotated[tuple[str, ...], Key(unavailable=True)] = ()
 
 
@@ -160,7 +163,9 @@ class ClientTable(Section, frozen=True):
     scope: str = "openid"
     require_pkce: bool = True
     require_consent: bool = True
-    profile: Annotated[str, Key(allowed=("", *PROFILES), later=LATER_PROFILES)] = ""
+    profile: Annotated[
+        str, Key(allowed=("", *PROFILES), later=LATER_PROFILES, lacks=tuple(INCOMPLETE.items()))
+    ] = ""
     refresh_rotation: bool = True
     refresh_grace: Annotated[int, Key(least=0, most=30)] = 0
     refresh_absolute_lifetime: Annotated[int, Key(least=0, most=10 * 366 * 86400)] = 0
@@ -177,13 +182,18 @@ class ClientTable(Section, frozen=True):
     tls_client_certificate_bound_access_tokens: bool = False
     backchannel_token_delivery_mode: Annotated[str, Key(allowed=DELIVERY_MODES)] = "poll"
     backchannel_client_notification_endpoint: str = ""
+    backchannel_logout_uri: str = ""
+    backchannel_logout_session_required: bool = False
     logo_uri: str = ""
     client_uri: str = ""
     policy_uri: str = ""
     tos_uri: str = ""
-    allowed_consent_services: Annotated[tuple[str, ...], Key(unavailable=True)] = ()
-    allowed_subject_token_types: Annotated[tuple[str, ...], Key(unavailable=True)] = (ACCESS_TOKEN,)
-    exchange_from: Annotated[tuple[str, ...], Key(unavailable=True)] = ()
+    allowed_consent_services: tuple[str, ...] = ()
+    allowed_subject_token_types: tuple[Annotated[str, Key(allowed=SUBJECT_TOKEN_TYPES)], ...] = (
+        ACCESS_TOKEN,
+    )
+    exchange_from: tuple[str, ...] = ()
+    exchange_to: tuple[str, ...] = ()
     mutate_for: Annotated[tuple[str, ...], Key(unavailable=True)] = ()
 
     @property
@@ -218,6 +228,22 @@ class ResourceTable(Section, frozen=True):
     access_token_format: Annotated[str, Key(allowed=("", "jwt", "opaque"))] = ""
 
 
+class ConsentServiceTable(Section, frozen=True):
+    """One of `[[consent_services]]`: a service that decides about its own scopes when a token is exchanged."""
+
+    name: str
+    authority: str
+    description: str = ""
+    enabled: bool = True
+    tenant: str = ""
+    """Empty = the issuer's."""
+    timeout: float = 1.0
+    """Seconds."""
+    may_add_scopes: bool = False
+    on_failure: Annotated[str, Key(allowed=("omit", "fail"))] = "omit"
+    endpoint_hosts: tuple[str, ...] = ()
+
+
 class TrustedIssuerTable(Section, frozen=True):
     """One of `[[trusted_issuers]]`: whose signed statements about users are believed (RFC 7523)."""
 
@@ -245,7 +271,7 @@ class Configuration(Section, frozen=True):
     users: tuple[UserTable, ...] = ()
     resources: tuple[ResourceTable, ...] = ()
     token_exchange: TokenExchangeSection = TokenExchangeSection()
-    consent_services: Annotated[tuple[Mapping[str, Json], ...], Key(unavailable=True)] = ()
+    consent_services: tuple[ConsentServiceTable, ...] = ()
     trusted_issuers: tuple[TrustedIssuerTable, ...] = ()
 
 
@@ -255,7 +281,7 @@ class ApplyFile(Section, frozen=True):
     clients: tuple[ClientTable, ...] = ()
     users: tuple[UserTable, ...] = ()
     resources: Annotated[tuple[Mapping[str, Json], ...], Key(unavailable=True)] = ()
-    consent_services: Annotated[tuple[Mapping[str, Json], ...], Key(unavailable=True)] = ()
+    consent_services: tuple[ConsentServiceTable, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,15 +303,21 @@ def load(file: Path, environment: Mapping[str, str] | None = None) -> Loaded:
     source = with_environment(source, Configuration, given)
     values = read_table(Configuration, source)
     config_checks.check_configuration(values, source)
+    consent_service_checks.check_base_scope(values, source)
+    consent_service_checks.check_consent_services(values.consent_services, source)
     return Loaded(file=file, values=_with_secret_files(values, source))
 
 
-def load_apply_file(file: Path, environment: Mapping[str, str] | None = None) -> ApplyFile:
-    """The declarations in `file`; variables do not override them. Raises ConfigurationError."""
+def load_apply_file(
+    file: Path, environment: Mapping[str, str] | None = None, *, profile: str = OIDC
+) -> ApplyFile:
+    """The declarations in `file`, for an issuer of that profile; variables do not override them. Raises ConfigurationError."""
     source = Source.of(file, os.environ if environment is None else environment)
     values = read_table(ApplyFile, source)
-    config_checks.check_clients(values.clients, source)
+    config_checks.check_clients(values.clients, source, profile)
     config_checks.check_users(values.users, source)
+    consent_service_checks.check_consent_services(values.consent_services, source)
+    config_checks.check_names(values.clients, values.users, source)
     return msgspec.structs.replace(
         values, clients=tuple(_with_secret_file(client, source, i) for i, client in enumerate(values.clients))
     )

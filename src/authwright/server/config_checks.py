@@ -1,5 +1,6 @@
 """What no single key can tell: whether the parts of a configuration fit together. Pure, but for the key path."""
 
+import hashlib
 import ipaddress
 import re
 from collections.abc import Sequence
@@ -8,9 +9,11 @@ from urllib.parse import urlsplit
 
 from authwright.protocol.ciba import CIBA, POLL, PUSH
 from authwright.protocol.errors import OAuthError
+from authwright.protocol.exchange import TOKEN_EXCHANGE
 from authwright.protocol.redirect_uri import check_registrable, is_loopback_host
 from authwright.protocol.scopes import parse_scope
 from authwright.provider.client_certificates import CERTIFICATE_METHODS
+from authwright.provider.profiles import MCP, check_profile, unmet
 from authwright.provider.settings import check_issuer
 from authwright.server.config_file import Source
 from authwright.server.credential_checks import auth_method, check_credentials, check_key_address
@@ -20,8 +23,9 @@ if TYPE_CHECKING:
 
 _FIELD_NAME = re.compile(r"[A-Za-z0-9-]{1,64}")
 _IDENTIFIER = re.compile(r"[\x20-\x7E]{1,255}")
+_BASE_SCOPE = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]{1,200}")
 _PHC = re.compile(r"\$argon2id\$v=\d+\$m=\d+,t=\d+,p=\d+\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+")
-_RESERVED_CLAIMS = ("iss", "aud", "exp", "iat", "nonce", "auth_time", "sid", "acr", "amr", "azp")
+_RESERVED_CLAIMS = ("iss", "aud", "exp", "iat", "nonce", "auth_time", "sid", "acr", "amr", "azp", "sub_type")
 
 
 def check_configuration(values: "Configuration", source: Source) -> None:
@@ -31,6 +35,7 @@ def check_configuration(values: "Configuration", source: Source) -> None:
     except ValueError as error:
         raise source.error("issuer", str(error).removeprefix("issuer: ")) from None
     _check_store_url(values.store.url, source)
+    _check_cache_url(values.store.cache_url, source)
     if not values.tenant:
         raise source.error("tenant", "found ''; allowed: a name")
     if not values.keys.algorithms:
@@ -50,11 +55,14 @@ def check_configuration(values: "Configuration", source: Source) -> None:
     if not _FIELD_NAME.fullmatch(values.http.client_certificate_header):
         raise source.error("http.client_certificate_header", "allowed: the name of a header field")
     _check_outbound(values, source)
-    check_clients(values.clients, source)
+    _check_profile(values, source)
+    check_clients(values.clients, source, values.profile)
     _check_bindings(values, source)
     check_users(values.users, source)
+    check_names(values.clients, values.users, source)
     _check_resources(values.resources, source)
     _check_trusted_issuers(values, source)
+    _check_base_scope(values, source)
 
 
 def _check_outbound(values: "Configuration", source: Source) -> None:
@@ -88,7 +96,28 @@ def _check_store_url(url: str, source: Source) -> None:
     )
 
 
-def check_clients(clients: "Sequence[ClientTable]", source: Source) -> None:
+def _check_cache_url(url: str, source: Source) -> None:
+    # As above: a password may be in it.
+    scheme, _, rest = url.partition("://")
+    if url and (scheme not in ("valkey", "valkeys", "redis", "rediss", "unix") or not rest):
+        raise source.error(
+            "store.cache_url", "found no usable URL; allowed: 'valkey://HOST:PORT/0', 'valkeys://…' for TLS"
+        )
+
+
+def _check_profile(values: "Configuration", source: Source) -> None:
+    try:
+        check_profile(values.profile, values.resources)
+    except ValueError as error:
+        raise source.error("profile", str(error).removeprefix("profile: ")) from None
+    for index, client in enumerate(values.clients):
+        if client.profile == MCP and not values.resources:
+            raise source.error(
+                f"clients[{index}].profile", "found 'mcp', which needs one of [[resources]] to name"
+            )
+
+
+def check_clients(clients: "Sequence[ClientTable]", source: Source, profile: str) -> None:
     """Raises ConfigurationError for the first client that cannot work."""
     seen: set[str] = set()
     for index, client in enumerate(clients):
@@ -103,6 +132,7 @@ def check_clients(clients: "Sequence[ClientTable]", source: Source) -> None:
         check_credentials(client, at, source)
         _check_uris(client, at, source)
         _check_grants(client, at, source)
+        _check_demands(client, at, source, profile)
         if client.dpop_bound_access_tokens and client.tls_client_certificate_bound_access_tokens:
             raise source.error(
                 f"{at}.tls_client_certificate_bound_access_tokens",
@@ -154,6 +184,10 @@ def _check_grants(client: "ClientTable", at: str, source: Source) -> None:
         raise source.error(
             f"{at}.grant_types", "'client_credentials' needs a client with a secret (RFC 6749 §4.4)"
         )
+    _check_logout_uri(client, at, source)
+    if TOKEN_EXCHANGE in client.grant_types and auth_method(client) == "none":
+        # RFC 8693 §5: what a stolen token is good for must not grow by whoever brings it.
+        raise source.error(f"{at}.grant_types", f"{TOKEN_EXCHANGE!r} needs a client with a secret or keys")
     if CIBA in client.grant_types:
         _check_backchannel(client, at, source)
     if public and not client.require_pkce:
@@ -167,6 +201,29 @@ def _check_grants(client: "ClientTable", at: str, source: Source) -> None:
             raise source.error(
                 f"{at}.scope", f"found {client.scope!r}; allowed: scopes with one space between"
             ) from None
+
+
+def _check_demands(client: "ClientTable", at: str, source: Source, profile: str) -> None:
+    for member, demand in unmet(
+        client.profile or profile,
+        public=auth_method(client) == "none",
+        grant_types=client.grant_types,
+        require_pkce=client.require_pkce,
+        refresh_rotation=client.refresh_rotation,
+        bound=client.dpop_bound_access_tokens or client.tls_client_certificate_bound_access_tokens,
+    ):
+        raise source.error(f"{at}.{member}", demand)
+
+
+def _check_logout_uri(client: "ClientTable", at: str, source: Source) -> None:
+    uri = client.backchannel_logout_uri
+    parts = urlsplit(uri)
+    local = parts.scheme == "http" and is_loopback_host(parts.netloc)
+    # Back-Channel Logout §2.2: absolute, without a fragment; http would show the token to the network.
+    if uri and ("#" in uri or not ((parts.scheme == "https" and parts.netloc) or local)):
+        raise source.error(
+            f"{at}.backchannel_logout_uri", f"found {uri!r}; allowed: an https URL without a fragment"
+        )
 
 
 def _check_backchannel(client: "ClientTable", at: str, source: Source) -> None:
@@ -222,6 +279,41 @@ def check_users(users: "Sequence[UserTable]", source: Source) -> None:
         for name in user.claims:
             if name in _RESERVED_CLAIMS:
                 raise source.error(f"{at}.claims.{name}", "is a claim the issuer sets; allowed: others")
+
+
+def check_names(clients: "Sequence[ClientTable]", users: "Sequence[UserTable]", source: Source) -> None:
+    """Raises ConfigurationError for a user whose `sub` is a client's id (RFC 9700 §4.15)."""
+    names = {client.client_id for client in clients}
+    for index, user in enumerate(users):
+        if subject_of(user) in names:
+            raise source.error(
+                f"users[{index}].claims.sub",
+                f"{subject_of(user)!r} is the client_id of a client; allowed: another name, for one of the two",
+            )
+
+
+def subject_of(user: "UserTable", known: str = "") -> str:
+    """Its `sub`: the one it declares, else `known`, else one that is always the same for the username."""
+    written = user.claims.get("sub")
+    if isinstance(written, str):
+        return written
+    if known:
+        return known
+    # OpenID Connect Core §2: `sub` is ASCII and at most 255 characters.
+    name = user.username
+    if name.isascii() and name.isprintable() and len(name) <= 200:
+        return f"u-{name}"
+    return "u-" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _check_base_scope(values: "Configuration", source: Source) -> None:
+    found = values.token_exchange.base_scope
+    # RFC 6749 §3.3: what a scope may be made of.
+    if found and not _BASE_SCOPE.fullmatch(found):
+        raise source.error(
+            "token_exchange.base_scope",
+            f"found {found!r}; allowed: what a scope may begin with, such as a URL",
+        )
 
 
 def _check_trusted_issuers(values: "Configuration", source: Source) -> None:

@@ -39,6 +39,8 @@ class Key:
     """Its value is never shown, and `<KEY>_FILE` in the environment names a file that holds it."""
     allowed: tuple[str, ...] = ()
     later: tuple[str, ...] = ()
+    lacks: tuple[tuple[str, str], ...] = ()
+    """Some of `later`, each with what it waits for."""
     """Values the contract knows that this version does not offer."""
     unavailable: bool = False
     """Nothing but the default works in this version."""
@@ -162,12 +164,16 @@ def _read_value(annotation: Any, key: Key, value: Any, path: str, source: Source
 
 
 def _checked_scalar(annotation: Any, key: Key, value: Any, path: str, source: Source) -> Any:
+    if annotation is float and type(value) is int:
+        value = float(value)
     # TOML's true is Python's True, which is an int too.
     if isinstance(value, bool) != (annotation is bool) or not isinstance(value, annotation):
         raise _wrong_type(source, path, _NOUNS[annotation], value, key)
     if key.later and value in key.later:
         raise source.error(
-            path, f"{value!r} is not available in this version; allowed: {_choices(key.allowed)}"
+            path,
+            f"{value!r} is not available in this version{_because(key, value)};"
+            f" allowed: {_choices(key.allowed)}",
         )
     if key.allowed and value not in key.allowed:
         found = "a value that is not shown" if key.secret else repr(value)
@@ -176,6 +182,11 @@ def _checked_scalar(annotation: Any, key: Key, value: Any, path: str, source: So
     if key.least is not None and key.most is not None and not key.least <= value <= key.most:
         raise source.error(path, f"found {value}; allowed: {key.least} to {key.most}")
     return value
+
+
+def _because(key: Key, value: Any) -> str:
+    lacks = dict(key.lacks)
+    return f": {lacks[value]}" if value in lacks else ""
 
 
 def _read_json(value: Any, path: str, source: Source) -> Any:

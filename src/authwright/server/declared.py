@@ -1,6 +1,5 @@
 """Configuration tables as the provider's own objects: clients, accounts, resources, lifetimes, root keys."""
 
-import hashlib
 import stat
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from authwright.server.config import (
     TrustedIssuerTable,
     UserTable,
 )
+from authwright.server.config_checks import subject_of
 from authwright.stores.protocols import Stores
 from authwright.ticket import TokenKind
 
@@ -82,6 +82,10 @@ def registration(table: ClientTable, now: datetime) -> ClientRegistration:
         refresh_grace=table.refresh_grace,
         refresh_absolute_lifetime=seconds(table.refresh_absolute_lifetime),
         refresh_claims=table.refresh_claims,
+        allowed_consent_services=table.allowed_consent_services,
+        allowed_subject_token_types=table.allowed_subject_token_types,
+        exchange_from=table.exchange_from,
+        exchange_to=table.exchange_to,
         token_response_type=table.token_response_type,
         access_token_format=table.access_token_format,
         id_token_signed_response_alg=table.id_token_signed_response_alg,
@@ -90,6 +94,8 @@ def registration(table: ClientTable, now: datetime) -> ClientRegistration:
         tls_client_certificate_bound_access_tokens=table.tls_client_certificate_bound_access_tokens,
         backchannel_token_delivery_mode=table.backchannel_token_delivery_mode,
         backchannel_client_notification_endpoint=table.backchannel_client_notification_endpoint,
+        backchannel_logout_uri=table.backchannel_logout_uri,
+        backchannel_logout_session_required=table.backchannel_logout_session_required,
         lifetimes=lifetimes(table.access_token_lifetime, table.refresh_token_lifetime),
         logo_uri=table.logo_uri,
         client_uri=table.client_uri,
@@ -130,21 +136,13 @@ def account(table: UserTable, *, subject: str = "") -> Account:
 
     `sub` is the one that is written, else `subject`, else one that is always the same for the username.
     """
-    written = table.claims.get("sub")
     return Account(
-        subject=written if isinstance(written, str) else subject or _derived_subject(table.username),
+        subject=subject_of(table, subject),
         username=table.username,
         password_hash=table.password_hash,
         claims={name: value for name, value in table.claims.items() if name != "sub"},
         enabled=table.enabled,
     )
-
-
-def _derived_subject(username: str) -> str:
-    # OpenID Connect Core §2: `sub` is ASCII and at most 255 characters.
-    if username.isascii() and username.isprintable() and len(username) <= 200:
-        return f"u-{username}"
-    return "u-" + hashlib.sha256(username.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def trusted_issuer(table: TrustedIssuerTable) -> TrustedIssuer:

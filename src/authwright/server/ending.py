@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from authwright.records import Session
 from authwright.stores.protocols import GrantSummary, Stores
 
 
@@ -33,6 +34,29 @@ async def end(
         sessions = await stores.sessions.remove(session_id=session_id, subject=subject)
     grants = await stores.tickets.revoke(now=now, subject=subject, client_id=client_id, session_id=session_id)
     return Ended(grants=grants, sessions=sessions)
+
+
+async def live_sessions(
+    stores: Stores,
+    now: datetime,
+    *,
+    subject: str | None = None,
+    client_id: str | None = None,
+    session_id: str | None = None,
+) -> Sequence[Session]:
+    """The sessions at the provider that match all the conditions, at least one, and have not expired, oldest first."""
+    if session_id is not None:
+        session = await stores.sessions.find(session_id)
+        found: Sequence[Session] = [] if session is None else [session]
+    else:
+        found = await stores.sessions.list(subject=subject, client_id=client_id)
+    return [
+        session
+        for session in found
+        if now < session.expires_at
+        and subject in (None, session.subject)
+        and (client_id is None or client_id in session.clients)
+    ]
 
 
 async def live_grants(

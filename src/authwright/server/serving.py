@@ -124,12 +124,13 @@ async def supervise(
     *,
     first: Sequence[str] = (),
     fds: Sequence[int] = (),
+    counts_fd: int = -1,
 ) -> int:
     """Keep `count` processes of `command` running until SIGTERM or SIGINT; the exit status.
 
     Each inherits the one listening socket, so that no connection is lost when one of them ends, and the reading end
     of a pipe that closes with this process, so that none survives it. `first` are arguments for the first alone, and
-    `fds` what it inherits besides.
+    `fds` what it inherits besides. `counts_fd` is where all of them count what they do.
     """
     alive, held = os.pipe()
     stopping = asyncio.Event()
@@ -137,12 +138,15 @@ async def supervise(
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
     arguments = [*command, "--fd", str(listening.fileno()), "--alive-fd", str(alive)]
-    inherited = (listening.fileno(), alive)
+    inherited: tuple[int, ...] = (listening.fileno(), alive)
+    if counts_fd >= 0:
+        arguments += ["--counts-fd", str(counts_fd)]
+        inherited = (*inherited, counts_fd)
     workers = [
         asyncio.create_task(
             _keep_running(
                 index,
-                [*arguments, *(first if index == 0 else ())],
+                [*arguments, "--index", str(index), *(first if index == 0 else ())],
                 (*inherited, *(fds if index == 0 else ())),
                 stopping,
             )

@@ -57,6 +57,12 @@ class UserOperations:
             raise ConfigurationError(f"user {account.username!r} is there already")
         if await self.stores.accounts.get(account.subject) is not None:
             raise ConfigurationError(f"another user has the sub {account.subject!r} already")
+        clients = {table.client_id for table in self.loaded.values.clients}
+        if account.subject in clients or await self.stores.clients.get(account.subject) is not None:
+            # RFC 9700 §4.15: the user's tokens would say the same `sub` as the client's.
+            raise ConfigurationError(
+                f"{account.subject!r} is the client_id of a client; a user needs another sub"
+            )
         await self._put(account)
         return account
 

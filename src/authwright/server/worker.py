@@ -11,10 +11,11 @@ from pathlib import Path
 
 import click
 
-from authwright.server.app import ServerApp
+from authwright.asgi.types import ASGIApp
+from authwright.server.app import ServerApp, management_app
 from authwright.server.config import ConfigurationError, load
-from authwright.server.health import health_app
 from authwright.server.logs import configure_logging
+from authwright.server.metrics import SharedCounts
 from authwright.server.serving import run, serve_apps
 
 
@@ -22,21 +23,36 @@ from authwright.server.serving import run, serve_apps
 @click.option("--config", "file", type=click.Path(path_type=Path), required=True)
 @click.option("--fd", type=int, required=True)
 @click.option("--alive-fd", type=int, required=True)
+@click.option("--index", type=int, default=0)
+@click.option("--counts-fd", type=int, default=-1)
 @click.option("--management-fd", type=int, default=-1)
-def main(file: Path, fd: int, alive_fd: int, management_fd: int) -> None:
+def main(file: Path, fd: int, alive_fd: int, index: int, counts_fd: int, management_fd: int) -> None:
     """Serve on an inherited socket."""
     try:
         loaded = load(file)
         configure_logging(loaded.values.log.level, loaded.values.log.format)
-        run(_serve(ServerApp(loaded), fd, alive_fd, management_fd))
+        shared = _shared_counts(counts_fd)
+        server = ServerApp(loaded, shared.worker(index) if shared is not None else None)
+        others = []
+        if management_fd >= 0 and shared is not None:
+            others.append((management_app(server, shared), socket.socket(fileno=management_fd)))
+        run(_serve(server, fd, alive_fd, others))
     except ConfigurationError as error:
         raise click.ClickException(str(error)) from None
 
 
-async def _serve(server: ServerApp, fd: int, alive_fd: int, management_fd: int) -> None:
+def _shared_counts(fd: int) -> SharedCounts | None:
+    try:
+        return SharedCounts(fd) if fd >= 0 else None
+    except ValueError as error:
+        raise ConfigurationError(f"the supervisor is of another version, so start it anew: {error}") from None
+
+
+async def _serve(
+    server: ServerApp, fd: int, alive_fd: int, others: list[tuple[ASGIApp, socket.socket]]
+) -> None:
     # The supervisor holds the writing end, so the pipe ends when it does, however it ends.
     asyncio.get_running_loop().add_reader(alive_fd, _leave, alive_fd)
-    others = [(health_app(server.ready), socket.socket(fileno=management_fd))] if management_fd >= 0 else []
     await serve_apps((server.app, socket.socket(fileno=fd)), *others)
 
 

@@ -39,7 +39,6 @@ MACHINE: dict[str, Any] = {"grant_types": ["client_credentials"], "scope": "read
 CLIENTS: tuple[ClientRegistration, ...] = (
     client("signer", jwks=JWKS, **MACHINE),
     client("twin", jwks=JWKS, **MACHINE),
-    client("strict", jwks=JWKS, profile="fapi2", **MACHINE),
     client("es-only", jwks=JWKS, token_endpoint_auth_signing_alg="ES256", **MACHINE),
     client("far", jwks_uri=JWKS_URI, **MACHINE),
     client("keyless", token_endpoint_auth_method="private_key_jwt", **MACHINE),
@@ -48,6 +47,10 @@ CLIENTS: tuple[ClientRegistration, ...] = (
     client("poster", SECRET, token_endpoint_auth_method="client_secret_post", **MACHINE),
     client("spa", grant_types=["authorization_code"], redirect_uris=["https://spa.example/cb"]),
 )
+
+
+STRICT = client("strict", jwks=JWKS, profile="fapi2", **MACHINE).client
+"""The rules of fapi2 about assertions are there, the profile is not yet whole: only in a store can there be such a client."""
 
 
 @dataclass(frozen=True, slots=True)

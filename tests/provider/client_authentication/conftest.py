@@ -5,7 +5,7 @@ import pytest
 from authwright.stores.memory import memory_stores
 from authwright.stores.protocols import Stores
 from authwright.testing.clock import FrozenClock
-from tests.provider.client_authentication.assertions import CLIENTS, JWKS, Remote
+from tests.provider.client_authentication.assertions import CLIENTS, JWKS, STRICT, Remote
 from tests.provider.installation import Installation, install
 
 
@@ -19,7 +19,9 @@ def remote() -> Remote:
 
 @pytest.fixture
 async def op(clock: FrozenClock, remote: Remote) -> Installation:
-    return await install(memory_stores(clock), clock, clients=CLIENTS, fetch=remote.fetch)
+    stores = memory_stores(clock)
+    await stores.clients.put(STRICT)
+    return await install(stores, clock, clients=CLIENTS, fetch=remote.fetch)
 
 
 @pytest.fixture

@@ -19,12 +19,17 @@ class Grant(ABC, Generic[P]):
     """One `grant_type` at the token endpoint.
 
     Give an object of a subclass to `standard_provider(extra_grants=[…])`. None of the methods may write: what the
-    grant spends is named in the ticket's `redeems`, and the endpoint commits it together with the tokens.
+    grant spends is named in the ticket's `redeems`, what it changes in place in `rewrites`, and the endpoint commits
+    it together with the tokens.
     """
 
     grant_type: ClassVar[str]
     repeatable: ClassVar[frozenset[str]] = frozenset()
     """Parameters of its own that may be given more than once, besides `resource` and `audience`."""
+    refusal: ClassVar[type[OAuthError]] = InvalidGrant
+    """What the request is refused with when what it rests on is used or revoked before it is written."""
+    event: ClassVar[str] = ""
+    """The event of `ProviderEvents` that may amend what it grants; refusal as above. Empty: `token_endpoint` alone."""
 
     @abstractmethod
     def parse(self, params: Params) -> P:

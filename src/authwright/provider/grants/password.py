@@ -27,7 +27,7 @@ from authwright.ticket import StoredTicket, Ticket
 MAX_USERNAME = 256
 MAX_PASSWORD = 1024
 
-logger = logging.getLogger("authwright")
+logger: logging.Logger = logging.getLogger("authwright")
 
 
 class PasswordParameters(msgspec.Struct, frozen=True):

@@ -19,11 +19,12 @@ from authwright.provider.grants.base import Grant, Replayed, narrowed_resource, 
 from authwright.provider.minting import ROTATION, Rotation
 from authwright.provider.requests import AuthenticatedTokenRequest, TokenRequest
 from authwright.provider.sender_constraint import check_refresh_binding
+from authwright.provider.service_scopes import decided_claims, is_decided_scope
 from authwright.provider.settings import Settings
 from authwright.provider.stored_tickets import find_stored
 from authwright.records import Account, Client
 from authwright.stores.protocols import OnceStore, TicketStore
-from authwright.ticket import NOTHING, StoredTicket, Ticket, TokenKind
+from authwright.ticket import StoredTicket, Ticket, TokenKind
 
 STANDARD_CLAIMS = frozenset(name for names in SCOPE_CLAIMS.values() for name in names)
 
@@ -102,12 +103,12 @@ class RefreshTokenGrant(Grant[RefreshParameters]):
         account = await self._accounts.get(subject) if subject is not None else None
         if subject is not None and account is None:
             raise InvalidGrant("The specified refresh token is invalid.", detail="refresh.user_gone")
-        granted = still_granted(request.client, found.ticket.scopes)
+        granted = still_granted(request.client, found.ticket, self._settings.base_scope)
         # 6. What it grants: no more than was granted before. The next refresh token keeps all of it (RFC 6749 §6).
         return msgspec.structs.replace(
             found.ticket,
             scopes=narrowed_scope(request.request.scope, granted),
-            claims=claims_now(request.client, found.ticket.claims, account),
+            claims=claims_now(request.client, found.ticket, account),
             resources=narrowed_resource(request.request.resource, found.ticket.resources),
             confidential=found.ticket.confidential or request.authentication.confidential,
             # Without sliding expiration nothing made here outlives the refresh token it came from.
@@ -121,7 +122,8 @@ class RefreshTokenGrant(Grant[RefreshParameters]):
     ) -> StoredTicket | None:
         """What followed a spent token, when its own client comes back with it inside the grace window.
 
-        Only the immediate parent of the live, unused refresh token counts, and only a few times.
+        Only the immediate parent of the live, unused refresh token counts, and only a few times. Raises InvalidGrant
+        when it came more often: a client of many processes gets no more tokens, and those it has go on.
         """
         grace = timedelta(seconds=request.client.refresh_grace)
         if found.used_at is None or not grace or request.now - found.used_at > grace:
@@ -132,23 +134,30 @@ class RefreshTokenGrant(Grant[RefreshParameters]):
         for retry in range(MAX_RETRIES):
             if await self._once.claim(f"refresh-retry|{found.digest}|{retry}", found.used_at + grace):
                 return current
-        return None
+        raise InvalidGrant("The specified refresh token is invalid.", detail="refresh.retries")
 
 
-def still_granted(client: Client, scopes: tuple[str, ...]) -> tuple[str, ...]:
-    """The scopes of the grant. Raises InvalidGrant when the client lost one, unless its policy is to do without."""
-    kept = tuple(scope for scope in scopes if scope in client.scopes)
+def still_granted(client: Client, ticket: Ticket, base_scope: str) -> tuple[str, ...]:
+    """The scopes of the grant. Raises InvalidGrant when the client lost one, unless its policy is to do without.
+
+    What services decided in an exchange is not the registration's to give or take.
+    """
+    scopes = ticket.scopes
+    kept = tuple(
+        scope for scope in scopes if scope in client.scopes or is_decided_scope(scope, ticket, base_scope)
+    )
     if len(kept) < len(scopes) and client.refresh_claims != RE_EVALUATED:
         raise InvalidGrant("The specified refresh token is invalid.", detail="refresh.scope_withdrawn")
     return kept
 
 
-def claims_now(client: Client, claims: Mapping[str, Json], account: Account | None) -> Mapping[str, Json]:
-    """The claims of the sign-in as the client's policy has them at a refresh."""
+def claims_now(client: Client, ticket: Ticket, account: Account | None) -> Mapping[str, Json]:
+    """The claims of the ticket as the client's policy has them at a refresh; what services said stays said."""
+    claims = ticket.claims
     if client.refresh_claims == FROZEN or not claims:
         return claims
     if client.refresh_claims == RE_EVALUATED:
-        return NOTHING
+        return decided_claims(ticket)
     known = account.claims if account is not None else {}
     # A claim of the account that is gone from there is gone; one that only the application knows stays.
     return {

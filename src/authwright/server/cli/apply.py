@@ -1,4 +1,4 @@
-"""`authwright apply FILE`: declared clients and users, into the store."""
+"""`authwright apply FILE`: declared clients, users and consent services, into the store."""
 
 from pathlib import Path
 
@@ -8,7 +8,14 @@ from authwright.clock import utcnow
 from authwright.crypto.passwords import Passwords
 from authwright.server import declared
 from authwright.server.app import check_key_file
-from authwright.server.apply import Difference, carry_out, client_differences, user_differences
+from authwright.server.apply import (
+    Difference,
+    carry_out,
+    check_names,
+    client_differences,
+    service_differences,
+    user_differences,
+)
 from authwright.server.cli.options import config_option
 from authwright.server.config import ApplyFile, ConfigurationError, Loaded, load, load_apply_file
 from authwright.server.database import faults_named, opened
@@ -18,14 +25,12 @@ from authwright.server.serving import run
 @click.command()
 @click.argument("declarations", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
 @config_option
-@click.option(
-    "--prune", is_flag=True, help="Remove clients and users of the store that FILE does not declare."
-)
+@click.option("--prune", is_flag=True, help="Remove what is in the store and FILE does not declare.")
 @click.option("--dry-run", is_flag=True, help="Print the difference and change nothing.")
 def apply(declarations: Path, file: Path, prune: bool, dry_run: bool) -> None:
-    """Make the store's clients and users those that FILE declares. Doing it twice changes nothing."""
+    """Make the store's clients, users and consent services those of FILE. Doing it twice changes nothing."""
     loaded = load(file)
-    wanted = load_apply_file(declarations)
+    wanted = load_apply_file(declarations, profile=loaded.values.profile)
     differences = run(_apply(loaded, wanted, declarations, prune=prune, dry_run=dry_run))
     for difference in differences:
         click.echo("\n".join(difference.lines()))
@@ -52,10 +57,20 @@ async def _apply(
             differences = [
                 *await client_differences(wanted.clients, stores.clients, handles, seal, now, prune=prune),
                 *await user_differences(wanted.users, stores.accounts, passwords, prune=prune),
+                *await service_differences(
+                    wanted.consent_services,
+                    stores.consent_services,
+                    loaded.values.tenant,
+                    prune=prune,
+                ),
             ]
+            try:
+                await check_names(differences, stores.clients, stores.accounts, loaded.values)
+            except ValueError as error:
+                raise ConfigurationError(f"{declarations}: {error}") from None
             if not dry_run:
                 try:
-                    await carry_out(differences, stores.clients, stores.accounts)
+                    await carry_out(differences, stores)
                 except ValueError as error:
                     raise ConfigurationError(f"{declarations}: users: {error}") from None
             return differences
@@ -65,8 +80,9 @@ async def _apply(
 
 def _overshadowed(loaded: Loaded, wanted: ApplyFile) -> list[str]:
     """A line for everything that the configuration file declares too, and so decides."""
-    clients = {client.client_id for client in loaded.values.clients}
+    clients, tenant = {client.client_id for client in loaded.values.clients}, loaded.values.tenant
     users = {user.username for user in loaded.values.users}
+    services = {(service.tenant or tenant, service.name) for service in loaded.values.consent_services}
     return [
         *(
             f"note: client {client.client_id} also stands in {loaded.file}, which wins"
@@ -77,5 +93,10 @@ def _overshadowed(loaded: Loaded, wanted: ApplyFile) -> list[str]:
             f"note: user {user.username} also stands in {loaded.file}, which wins"
             for user in wanted.users
             if user.username in users
+        ),
+        *(
+            f"note: consent service {service.name} also stands in {loaded.file}, which wins"
+            for service in wanted.consent_services
+            if (service.tenant or tenant, service.name) in services
         ),
     ]

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 import msgspec
@@ -27,7 +27,7 @@ from authwright.server.database import faults_named, opened
 from authwright.server.serving import run
 
 T = TypeVar("T")
-client_id_argument = click.argument("client_id")
+client_id_argument: Callable[[Any], Any] = click.argument("client_id")
 
 
 @click.group()
@@ -120,7 +120,7 @@ def add(
         application_type="native" if native else "web",
         require_consent=not first_party,
     )
-    _check(table)
+    _check(table, loaded.values.profile)
     registration = declared.registration(table, utcnow())
     run(_done(loaded, lambda clients: clients.add(registration, handles, seal), keyed=True))
     show_one({"client_id": client_id, **({"client_secret": secret} if secret else {})}, as_json)
@@ -213,10 +213,10 @@ def _new_secret(handles: Handles) -> str:
     return handles.mint("client_secret")[0]
 
 
-def _check(table: ClientTable) -> None:
+def _check(table: ClientTable, profile: str) -> None:
     source = Source(file=Path("client"), content={}, environment={}, variables={})
     try:
-        check_clients((table,), source)
+        check_clients((table,), source, profile)
     except ConfigurationError as error:
         # The rules are those of the file; here there is but one client, and no file.
         raise ConfigurationError(str(error).replace("client: clients[0].", "")) from None

@@ -8,12 +8,12 @@ from urllib.parse import urlsplit
 
 import click
 
-from authwright.server.app import ServerApp, check_start
+from authwright.server.app import ServerApp, check_start, management_app
 from authwright.server.cli.options import config_option
 from authwright.server.config import ConfigurationError, Loaded, load
 from authwright.server.declared import key_file_is_open
-from authwright.server.health import health_app
 from authwright.server.logs import configure_logging
+from authwright.server.metrics import SharedCounts
 from authwright.server.serving import bind, run, serve_apps, supervise, worker_command
 
 _LOG = logging.getLogger("authwright.server")
@@ -37,18 +37,18 @@ def serve(file: Path, host: str, port: int, workers: int) -> None:
     run(check_start(loaded))
     _announce(loaded, listening, management, workers)
     # 3. Serve.
+    counts = SharedCounts.of(workers) if management else None
     if workers == 1:
-        server = ServerApp(loaded)
-        beside = [(health_app(server.ready), management)] if management else []
+        server = ServerApp(loaded, counts.worker(0) if counts else None)
+        beside = [(management_app(server, counts), management)] if management and counts else []
         run(serve_apps((server.app, listening), *beside))
     else:
         first, fds = (
             (["--management-fd", str(management.fileno())], [management.fileno()]) if management else ([], [])
         )
-        status = run(
-            supervise(worker_command(str(file.absolute())), workers, listening, first=first, fds=fds)
-        )
-        sys.exit(status)
+        command = worker_command(str(file.absolute()))
+        counts_fd = counts.fd if counts else -1
+        sys.exit(run(supervise(command, workers, listening, first=first, fds=fds, counts_fd=counts_fd)))
     _LOG.info("stopped")
 
 

@@ -13,14 +13,14 @@ from authwright.protocol.http import Json
 
 
 def show_rows(rows: Sequence[Mapping[str, Json]], columns: Mapping[str, str], as_json: bool) -> None:
-    """Rows as a JSON list with all their members, or as a table of `columns` (member to heading)."""
+    """Rows as a JSON list with all their members, or as a table of `columns` (member to heading; a row may lack some)."""
     if as_json:
         click.echo(json.dumps([dict(row) for row in rows]))
         return
     table = Table(*columns.values())
     for row in rows:
         # As text, so that a name with brackets in it is no markup.
-        table.add_row(*(Text(_text(row[member])) for member in columns))
+        table.add_row(*(Text(_text(row.get(member))) for member in columns))
     # What is in it is for copying, so the table is never narrow.
     console = Console()
     Console(width=max(console.width, 110)).print(table)

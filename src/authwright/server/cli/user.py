@@ -5,7 +5,7 @@ import secrets
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -22,8 +22,8 @@ from authwright.server.serving import run
 from authwright.server.user_operations import ListedUser, UserOperations
 
 T = TypeVar("T")
-username_argument = click.argument("username")
-password_option = click.option(
+username_argument: Callable[[Any], Any] = click.argument("username")
+password_option: Callable[[Any], Any] = click.option(
     "--password-stdin",
     is_flag=True,
     help="Read the password from standard input; else one is made and printed.",
