@@ -1,64 +1,58 @@
-"""The relying party and the resource server as an application writes them: wired here, and nowhere else."""
+"""The relying party as an application writes it: wired here, and nowhere else."""
 
 import logging
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Protocol, TypedDict, TypeVar, Unpack
-from urllib.parse import urlsplit
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
-from authwright.asgi.connection import Connection, framework_response, request_of
-from authwright.asgi.relying_party import OptionalUser, RelyingPartyMiddleware, RequiredUser, visitor_of
-from authwright.asgi.resource_server import ClientCertificates, RequiredToken, ResourceServerMiddleware
+from authwright.asgi.connection import Connection, request_of
+from authwright.asgi.frameworks import answer_with
+from authwright.asgi.relying_party import RelyingPartyMiddleware
+from authwright.asgi.sign_in_routes import SignInRoutes
 from authwright.asgi.types import ASGIApp
+from authwright.asgi.visitor import visitor_of
 from authwright.clock import Clock, utcnow
-from authwright.crypto.dpop_nonces import DpopNonces
-from authwright.crypto.handles import Handles, random_id
+from authwright.crypto.handles import Handles
+from authwright.crypto.keys import SigningKey
 from authwright.crypto.seal import KEY_SIZE, RootKeys, Seal
 from authwright.protocol.http import Fetch, HttpRequest, HttpResponse, Json, Pass
 from authwright.protocol.metadata import ProviderMetadata
-from authwright.protocol.redirect_uri import is_loopback_host
+from authwright.relying_party.audit import AuditSink
 from authwright.relying_party.claim_actions import Claims
 from authwright.relying_party.client import (
+    IAT_SLACK,
+    LEEWAY,
+    SIGNING_ALGORITHMS,
+    AuthenticationMethod,
     ClientAuth,
+    FlowPolicy,
     Paths,
     Public,
+    PushedAuthorization,
     RelyingPartyClient,
+    ResponseMode,
+    ResponseType,
     SecretBasic,
     UserInfo,
 )
+from authwright.relying_party.encrypted import Encrypted
 from authwright.relying_party.events import RelyingPartyEvents
+from authwright.relying_party.logout import LogoutPolicy
 from authwright.relying_party.party import RelyingParty as RelyingPartyCore
-from authwright.relying_party.sessions import SESSION_LIFETIME
+from authwright.relying_party.sessions import SESSION_LIFETIME, SignedIn
 from authwright.relying_party.user import User
-from authwright.remote.dpop import DpopProofs
-from authwright.resource_server.access_token import AccessToken
-from authwright.resource_server.guard import ResourceServer as ResourceServerCore
-from authwright.resource_server.holder import DpopAcceptance
-from authwright.resource_server.introspection import Introspection
-from authwright.stores.memory import MemoryOnce, MemoryRelyingPartySessions
+from authwright.remote.token_exchange import TokenExchanger
+from authwright.standard_fetch import ApiFetch, ClosableFetch, standard_fetch
+from authwright.standard_rs import ResourceServer
+from authwright.stores.memory import MemoryRelyingPartySessions
 from authwright.stores.protocols import OnceStore, RelyingPartySessionStore
+
+__all__ = ["RelyingParty", "RelyingPartyOptions", "ResourceServer", "standard_relying_party"]
 
 _LOG = logging.getLogger("authwright.relying_party")
 
 L = TypeVar("L", bound=Callable[[Any], Any])
-
-
-class ClosableFetch(Protocol):
-    """A Fetch of ours, with connections to close."""
-
-    async def __call__(self, request: HttpRequest) -> HttpResponse: ...
-
-    async def close(self) -> None: ...
-
-
-def standard_fetch(issuer: str, *, allow: Sequence[str] = (), ca_file: str = "") -> ClosableFetch:
-    """A guarded Fetch for that issuer; needs the extra `client`. An http issuer on loopback may call loopback."""
-    from authwright.http_client import GuardedClient
-
-    parts = urlsplit(issuer)
-    local = parts.scheme == "http" and is_loopback_host(parts.netloc)
-    return GuardedClient(allow=allow, ca_file=ca_file, allow_loopback_http=local)
 
 
 class RelyingPartyOptions(TypedDict, total=False):
@@ -73,6 +67,8 @@ class RelyingPartyOptions(TypedDict, total=False):
     """Default: in memory, which serves one process."""
     fetch: Fetch
     """Default: a guarded client (extra `client`)."""
+    api_fetch: Fetch
+    """For the APIs called by `user.http`. Default: a guarded client, with more room and time."""
     outbound_allow: Sequence[str]
     """Hosts exempt from the private-address guard."""
     ca_file: str
@@ -85,6 +81,44 @@ class RelyingPartyOptions(TypedDict, total=False):
     acr_values: Sequence[str]
     resource: Sequence[str]
     parameters: Mapping[str, str]
+    response_type: ResponseType
+    """Default: "code"."""
+    front_channel_access_tokens: bool
+    """Needed for response types with `token`."""
+    response_mode: ResponseMode
+    """Default: "query" for "code", else "form_post". With "jwt" in its name the answer is signed."""
+    par: PushedAuthorization
+    """Whether authorization requests are pushed: "auto" (where the provider can take them), "require" or "never"."""
+    request_object: SigningKey
+    """The key to sign authorization requests with."""
+    dpop: Literal["require"]
+    """Bind tokens to a key of the session."""
+    encrypted: Encrypted
+    """What the provider encrypts to us."""
+    userinfo_algorithms: Sequence[str]
+    """The UserInfo answer must be signed, with one of these."""
+    client_certificate: str
+    """A PEM file with certificate and private key, for `TlsClientCertificate` and tokens bound to it."""
+    authentication_method: AuthenticationMethod
+    """How the request is sent: "redirect" (default) or "form_post"."""
+    id_token_algorithms: Sequence[str]
+    """Default: all that are safe and the provider names. "none" is for the code flow, where it is registered."""
+    trusted_audiences: Collection[str]
+    """Audiences an ID token may name beside our client_id."""
+    required_claims: Collection[str]
+    """Which of `acr`, `amr`, `auth_time` and `azp` an ID token must have."""
+    leeway: timedelta
+    """How far apart the clocks may be. Default: a minute."""
+    iat_slack: timedelta
+    """How old the `iat` of an ID token may be. Default: ten minutes."""
+    name: str
+    """Tells it from others of the same application; its endpoints are then below `/auth/` and the name."""
+    tenants: Collection[str]
+    """Those allowed, for an issuer with `{tenantid}` in it; needs `metadata_url`."""
+    metadata_url: str
+    """Where the metadata is, if not where the specifications put it."""
+    flow: FlowPolicy
+    """How a login attempt may go."""
     metadata: ProviderMetadata
     """Given: no discovery."""
     session_lifetime: timedelta
@@ -92,6 +126,11 @@ class RelyingPartyOptions(TypedDict, total=False):
     access_denied_path: str
     trusted_origins: Collection[str]
     """Other sites whose pages may send requests that change something."""
+    logout: LogoutPolicy
+    once: OnceStore
+    """Where the ids of logout tokens are remembered. Default: in memory, which serves one process."""
+    audit: AuditSink
+    """Is told of sign-ins and sign-outs."""
     clock: Clock
 
 
@@ -118,12 +157,24 @@ def standard_relying_party(
         resource=tuple(options.get("resource", ())),
         parameters=dict(options.get("parameters", {})),
         userinfo=options.get("userinfo", "always"),
+        par=options.get("par", "auto"),
+        request_object=options.get("request_object"),
+        dpop=options.get("dpop"),
+        encrypted=options.get("encrypted"),
+        userinfo_algorithms=tuple(options.get("userinfo_algorithms", ())),
+        response_type=options.get("response_type", "code"),
+        front_channel_access_tokens=options.get("front_channel_access_tokens", False),
+        response_mode=options.get("response_mode"),
+        authentication_method=options.get("authentication_method", "redirect"),
+        id_token_algorithms=tuple(options.get("id_token_algorithms", SIGNING_ALGORITHMS)),
+        trusted_audiences=frozenset(options.get("trusted_audiences", ())),
+        required_claims=frozenset(options.get("required_claims", ())),
+        leeway=options.get("leeway", LEEWAY),
+        iat_slack=options.get("iat_slack", IAT_SLACK),
     )
-    roots = _root_keys(options.get("keys"))
+    roots, name = _root_keys(options.get("keys")), options.get("name", "")
     clock = options.get("clock", utcnow)
-    fetch = options.get("fetch") or standard_fetch(
-        issuer, allow=options.get("outbound_allow", ()), ca_file=options.get("ca_file", "")
-    )
+    fetch = options.get("fetch") or standard_fetch(issuer, **_outbound(options))
     return RelyingPartyCore(
         issuer=issuer,
         client=client,
@@ -132,16 +183,46 @@ def standard_relying_party(
         handles=Handles(roots.derive("relying_party handles")),
         sessions=options.get("sessions") or MemoryRelyingPartySessions(clock),
         base_url=base_url,
-        paths=options.get("paths"),
+        paths=options.get("paths") or _paths_of(name),
+        name=name,
+        tenants=options.get("tenants", ()),
+        metadata_url=options.get("metadata_url"),
+        flow=options.get("flow"),
         events=options.get("events"),
         claims=options.get("claims"),
         clock=clock,
+        api_fetch=options.get("api_fetch"),
         metadata=options.get("metadata"),
         session_lifetime=options.get("session_lifetime", SESSION_LIFETIME),
         signed_out_redirect=options.get("signed_out_redirect"),
         access_denied_path=options.get("access_denied_path"),
         trusted_origins=options.get("trusted_origins", ()),
+        logout=options.get("logout"),
+        once=options.get("once"),
+        audit=options.get("audit"),
     )
+
+
+def _paths_of(name: str) -> Paths:
+    if not name:
+        return Paths()
+    if not all(character.isalnum() or character in "-_" for character in name) or not name.isascii():
+        raise ValueError("name: letters, digits, '-' and '_'")
+    return Paths(prefix=f"/auth/{name}")
+
+
+class _Outbound(TypedDict):
+    allow: Sequence[str]
+    ca_file: str
+    client_certificate: str
+
+
+def _outbound(options: RelyingPartyOptions) -> _Outbound:
+    return {
+        "allow": options.get("outbound_allow", ()),
+        "ca_file": options.get("ca_file", ""),
+        "client_certificate": options.get("client_certificate", ""),
+    }
 
 
 def _root_keys(keys: RootKeys | str | None) -> RootKeys:
@@ -156,7 +237,7 @@ def _root_keys(keys: RootKeys | str | None) -> RootKeys:
     return RootKeys([secrets.token_bytes(KEY_SIZE)])
 
 
-class RelyingParty:
+class RelyingParty(SignInRoutes):
     """Sign-in for an ASGI application.
 
         rp = RelyingParty(issuer="https://op.example", client_id="web", client_secret=…,
@@ -183,11 +264,14 @@ class RelyingParty:
     ) -> None:
         self._own_fetch: ClosableFetch | None = None
         if "fetch" not in options:
-            self._own_fetch = standard_fetch(
-                issuer, allow=options.get("outbound_allow", ()), ca_file=options.get("ca_file", "")
-            )
+            self._own_fetch = standard_fetch(issuer, **_outbound(options))
             options["fetch"] = self._own_fetch
-        self.core = standard_relying_party(
+        self._own_api_fetch: ApiFetch | None = None
+        if "api_fetch" not in options:
+            options["api_fetch"] = self._own_api_fetch = ApiFetch(
+                allow=options.get("outbound_allow", ()), ca_file=options.get("ca_file", "")
+            )
+        self.core: RelyingPartyCore = standard_relying_party(
             issuer=issuer,
             client_id=client_id,
             base_url=base_url,
@@ -195,10 +279,11 @@ class RelyingParty:
             scopes=scopes,
             **options,
         )
-        self.user = RequiredUser(self.core)
-        """Dependency: the signed-in user, or LoginRequired."""
-        self.optional_user = OptionalUser(self.core)
-        """Dependency: the signed-in user, or None."""
+        super().__init__(self.core)
+        self.exchange_token: TokenExchanger = TokenExchanger(
+            metadata=self.core.metadata, post=self.core.channel.post
+        )
+        """Exchange a token at the provider: `await rp.exchange_token(token, scope=["read"])` (RFC 8693)."""
 
     def middleware(self, app: ASGIApp) -> ASGIApp:
         """For `app.add_middleware(rp.middleware)`."""
@@ -229,112 +314,29 @@ class RelyingParty:
         *,
         return_to: str | None = None,
         items: Mapping[str, Json] | None = None,
+        everywhere: bool = False,
     ) -> Any:
         """Sign out here and at the provider: `return await rp.sign_out(request)`.
 
-        Answers the framework's own response where it is Starlette's, else an HttpResponse.
+        `everywhere`: in the user's other browsers too. Answers the framework's own response where it is Starlette's,
+        else an HttpResponse.
         """
-        response = await self.core.sign_out(request_of(request), return_to=return_to, items=items)
-        return response if isinstance(request, HttpRequest) else framework_response(response)
+        response = await self.core.sign_out(
+            request_of(request), return_to=return_to, items=items, everywhere=everywhere
+        )
+        return response if isinstance(request, HttpRequest) else answer_with(response, request)
+
+    async def sessions_of(self, subject: str, *, issuer: str | None = None) -> tuple[SignedIn, ...]:
+        """The live sessions of a user, oldest first. `issuer` is needed where ours is a template."""
+        return await self.core.sessions_of(subject, issuer=issuer)
+
+    async def end_sessions(self, subject: str, *, issuer: str | None = None) -> int:
+        """End all sessions of a user, in whatever browser, and revoke their refresh tokens; how many there were."""
+        return await self.core.end_sessions(subject, issuer=issuer)
 
     async def close(self) -> None:
         """Close the connections to the provider; the middleware does it when the server stops."""
         if self._own_fetch is not None:
             await self._own_fetch.close()
-
-
-class ResourceServer:
-    """A bearer guard for an API.
-
-        api = ResourceServer(issuer="https://op.example", audience="https://api.example")
-        app.add_middleware(api.middleware)
-
-        @app.get("/orders")
-        async def orders(token: Annotated[AccessToken, Depends(api.require("read"))]): ...
-
-    Any other ASGI application: `app = api.wrap(app)` and `await api.guard(request, {"read"})`. `client_id` and
-    `client_secret` are for introspection, without which only JWTs are accepted.
-
-    With `base_url`, the public URL of the API, tokens bound to a DPoP key are taken, and with `dpop_required` no
-    others. Several processes need one `once` store between them; `dpop_nonce_keys`, the same in all of them, makes
-    clients put a nonce of ours into their proofs. `trusted_proxies` are the addresses that hand client certificates
-    on, for tokens that are bound to one.
-    """
-
-    def __init__(
-        self,
-        issuer: str,
-        audience: str,
-        *,
-        client_id: str | None = None,
-        client_secret: str | None = None,
-        introspection: Introspection | None = None,
-        introspect_jwts: bool = False,
-        scopes: Sequence[str] = (),
-        fetch: Fetch | None = None,
-        outbound_allow: Sequence[str] = (),
-        ca_file: str = "",
-        metadata: ProviderMetadata | None = None,
-        base_url: str = "",
-        dpop_required: bool = False,
-        dpop_nonce_keys: RootKeys | None = None,
-        once: OnceStore | None = None,
-        trusted_proxies: Sequence[str] = (),
-        client_certificate_header: str = "Client-Cert",
-        clock: Clock = utcnow,
-    ) -> None:
-        if dpop_required and not base_url:
-            raise ValueError("dpop_required needs base_url, the public URL of the API")
-        dpop = None
-        if base_url:
-            parts = urlsplit(base_url)
-            nonces = None
-            if dpop_nonce_keys is not None:
-                nonces = DpopNonces(dpop_nonce_keys.derive("dpop-nonce"), "" if once else random_id())
-            dpop = DpopAcceptance(
-                origin=f"{parts.scheme}://{parts.netloc}",
-                proofs=DpopProofs(once or MemoryOnce(clock), nonces),
-                required=dpop_required,
-            )
-        self._certificates = ClientCertificates(trusted_proxies, client_certificate_header)
-        if introspection is None and client_id is not None and client_secret is not None:
-            introspection = Introspection(client_id, SecretBasic(client_secret))
-        self._own_fetch: ClosableFetch | None = None
-        if fetch is None:
-            fetch = self._own_fetch = standard_fetch(issuer, allow=outbound_allow, ca_file=ca_file)
-        self.core = ResourceServerCore(
-            issuer=issuer,
-            audience=audience,
-            fetch=fetch,
-            clock=clock,
-            introspection=introspection,
-            introspect_jwts=introspect_jwts,
-            scopes=scopes,
-            metadata=metadata,
-            dpop=dpop,
-        )
-        self.token = RequiredToken(self.core, certificates=self._certificates)
-        """Dependency: the access token of the request."""
-
-    def require(self, *scopes: str) -> RequiredToken:
-        """Dependency: the access token of the request, with these scopes."""
-        return RequiredToken(self.core, scopes, self._certificates)
-
-    async def guard(self, request: HttpRequest | Connection, scopes: Sequence[str] = ()) -> AccessToken:
-        """The access token of a request. Raises BearerRefused."""
-        if not isinstance(request, HttpRequest):
-            request = self._certificates.request_of(request.scope)
-        return await self.core.guard(request, scopes)
-
-    def middleware(self, app: ASGIApp) -> ASGIApp:
-        """For `app.add_middleware(api.middleware)`: answers what the guard refuses."""
-        return ResourceServerMiddleware(app)
-
-    def wrap(self, app: ASGIApp) -> ASGIApp:
-        """`app` with the guard's answers."""
-        return self.middleware(app)
-
-    async def close(self) -> None:
-        """Close the connections to the issuer."""
-        if self._own_fetch is not None:
-            await self._own_fetch.close()
+        if self._own_api_fetch is not None:
+            await self._own_api_fetch.close()

@@ -16,7 +16,8 @@ from authwright.relying_party.errors import LoginRequired
 from authwright.relying_party.events import TokenValidated
 from authwright.relying_party.user import User
 from authwright.resource_server.access_token import AccessToken
-from authwright.standard_rp import RelyingParty, ResourceServer
+from authwright.standard_rp import RelyingParty
+from authwright.standard_rs import ResourceServer
 from authwright.stores.protocols import StoreUnavailable
 from tests.asgi.asgi_peer import Exchange, http_scope
 from tests.relying_party.hostile_provider import (
@@ -389,7 +390,9 @@ async def test_depends_on_the_token(
     """In with a good token; 401 and 403 with their challenges without."""
     assert (await api("/me", mint(provider))).json() == {"sub": "u-alice"}
     missing = await api("/me")
-    assert (missing.status, missing.headers.get("www-authenticate")) == (401, "Bearer")
+    assert missing.status == 401
+    where = "https://api.example/.well-known/oauth-protected-resource"
+    assert missing.headers.get("www-authenticate") == f'Bearer resource_metadata="{where}"'
     low = await api("/admin", mint(provider))
     assert low.status == 403
     assert 'scope="admin"' in (low.headers.get("www-authenticate") or "")

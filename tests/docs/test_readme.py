@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 import authwright.standard_rp
+from authwright.asgi.in_process import InProcess
 from authwright.crypto.seal import RootKeys
 from authwright.testing.browser import Browser
-from tests.docs.in_process import InProcess
 from tests.docs.pages import ROOT, Block, blocks
 from tests.docs.test_code_blocks import run
 

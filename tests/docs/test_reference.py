@@ -11,7 +11,7 @@ import click
 import pytest
 
 from authwright.provider.events import EVENT_NAMES, ProviderEvents
-from authwright.relying_party.events import ALLOWED
+from authwright.relying_party.event_line import ALLOWED
 from authwright.server.cli import main
 from authwright.server.config import Configuration
 from authwright.server.config_file import Key, Section, _fields, _unwrapped
@@ -22,7 +22,15 @@ SOURCE = ROOT / "src" / "authwright"
 
 # The words that begin a refusal of ours, with the reason as their first argument.
 _REASON_FIRST = frozenset(
-    {"ResponseRejected", "RemoteFault", "JwtRejected", "IdTokenRejected", "invalid_token", "_unavailable"}
+    {
+        "ResponseRejected",
+        "RemoteFault",
+        "JwtRejected",
+        "IdTokenRejected",
+        "MessageRejected",
+        "invalid_token",
+        "_unavailable",
+    }
 )
 COMPOSED = frozenset(
     f"{kind}.{end}" for kind in ("authorization_code", "refresh_token") for end in ("reuse", "wrong_client")

@@ -67,6 +67,8 @@ class HostileProvider:
         self.subject = "u-alice"
         self.id_token: dict[str, Json] = {}
         """Claims to add, replace or (None) leave out."""
+        self.front_id_token: dict[str, Json] = {}
+        """As `id_token`, for the one that comes through the browser."""
         self.refreshed_id_token: dict[str, Json] | None = None
         """As `id_token`, for refresh answers; None = no ID token there."""
         self.token_answer: dict[str, Json] = {}
@@ -116,13 +118,40 @@ class HostileProvider:
     def authorize(self, location: str, **changes: str | None) -> str:
         """What the browser is sent back with after the user signed in at `location`; `changes` edit its query."""
         asked = dict(parse_qsl(urlsplit(location).query))
-        code = random_id()
-        self.codes[code] = asked
-        answer: dict[str, str | None] = {"code": code, "state": asked["state"], "iss": self.issuer, **changes}
-        query = encode((name, value) for name, value in answer.items() if value is not None)
-        return f"{asked['redirect_uri']}?{query}"
+        return f"{asked['redirect_uri']}?{encode(self.respond(asked, **changes).items())}"
 
-    def mint_id_token(self, changes: Mapping[str, Json], *, nonce: str | None, access_token: str) -> str:
+    def authorize_form(self, location: str, **changes: str | None) -> tuple[str, bytes]:
+        """As `authorize`, for form_post: where the browser posts, and what."""
+        asked = dict(parse_qsl(urlsplit(location).query))
+        return asked["redirect_uri"], encode(self.respond(asked, **changes).items()).encode()
+
+    def respond(self, asked: dict[str, str], **changes: str | None) -> dict[str, str]:
+        """The parameters of the authorization response to the request `asked`."""
+        types = asked["response_type"].split()
+        answer: dict[str, str | None] = {"state": asked["state"], "iss": self.issuer}
+        if "code" in types:
+            answer["code"] = code = random_id()
+            self.codes[code] = asked
+        if "token" in types:
+            answer |= {"access_token": "fat_" + random_id(), "token_type": "Bearer", "expires_in": "300"}
+        if "id_token" in types:
+            answer["id_token"] = self.mint_id_token(
+                self.front_id_token,
+                nonce=asked.get("nonce"),
+                access_token=answer.get("access_token"),
+                code=answer.get("code"),
+            )
+        answer |= changes
+        return {name: value for name, value in answer.items() if value is not None}
+
+    def mint_id_token(
+        self,
+        changes: Mapping[str, Json],
+        *,
+        nonce: str | None,
+        access_token: str | None,
+        code: str | None = None,
+    ) -> str:
         claims: dict[str, Json] = {
             "iss": self.issuer,
             "sub": self.subject,
@@ -132,7 +161,8 @@ class HostileProvider:
             "nonce": nonce,
             "sid": "op-session",
             "name": "Alice Example",
-            "at_hash": half_hash(self.key.algorithm, access_token),
+            "at_hash": half_hash(self.key.algorithm, access_token) if access_token else None,
+            "c_hash": half_hash(self.key.algorithm, code) if code else None,
         }
         claims.update(changes)
         return sign_jwt(
@@ -198,6 +228,8 @@ class Browser:
     def __init__(self, party: RelyingParty) -> None:
         self.party = party
         self.cookies: dict[str, str] = {}
+        self.cross_site: set[str] = set()
+        """The names of those that come along when another site posts to us."""
 
     def request(self, method: str, url: str, body: bytes = b"", /, **headers: str) -> HttpRequest:
         parts = urlsplit(url)
@@ -219,6 +251,14 @@ class Browser:
     async def post(self, url: str, body: bytes = b"", /, **headers: str) -> HttpResponse:
         return await self.send(self.request("POST", url, body, **headers))
 
+    async def post_back(self, url: str, body: bytes, /, **headers: str) -> HttpResponse:
+        """A form that the provider's page sends: only cookies with SameSite=None come along."""
+        kept = self.cookies
+        self.cookies = {name: value for name, value in kept.items() if name in self.cross_site}
+        request = self.request("POST", url, body, sec_fetch_site="cross-site", **headers)
+        self.cookies = kept
+        return await self.send(request)
+
     async def send(self, request: HttpRequest) -> HttpResponse:
         response = await self.party.handle(request)
         assert isinstance(response, HttpResponse)
@@ -234,6 +274,8 @@ class Browser:
                 self.cookies.pop(name, None)
             else:
                 self.cookies[name] = value
+                if "SameSite=None" in attributes and "Secure" in attributes:
+                    self.cross_site.add(name)
 
     def flow_cookies(self) -> list[str]:
         return [name for name in self.cookies if "authwright_rp_flow_" in name]
@@ -257,6 +299,14 @@ async def sign_in(
     """One whole sign-in; the answer of the callback."""
     sent = location(await browser.get(path))
     return await browser.get(provider.authorize(sent, **changes))
+
+
+async def sign_in_by_form(
+    provider: HostileProvider, browser: Browser, path: str = "/auth/login", /, **changes: str | None
+) -> HttpResponse:
+    """As `sign_in`, with response_mode form_post."""
+    sent = location(await browser.get(path))
+    return await browser.post_back(*provider.authorize_form(sent, **changes))
 
 
 def error_code(response: HttpResponse) -> str:

@@ -11,8 +11,8 @@ from authwright.protocol.token import TokenResponse
 from authwright.relying_party import events as names
 from authwright.relying_party.claim_actions import Claims, default_claims
 from authwright.relying_party.errors import Denied, ProviderRefused, ResponseRejected
+from authwright.relying_party.event_line import ALLOWED
 from authwright.relying_party.events import (
-    ALLOWED,
     Accept,
     AccessDenied,
     AuthenticationFailed,

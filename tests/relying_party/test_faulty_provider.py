@@ -38,7 +38,7 @@ def answer(status: int, content: object) -> Callable[[HttpRequest], HttpResponse
         ("/userinfo", answer(200, []), 400, "userinfo_not_an_object"),
         ("/userinfo", lambda request: HttpResponse(200, body=b"nope"), 400, "userinfo_not_json"),
         ("/jwks", answer(200, []), 503, "not_a_key_set"),
-        ("/jwks", answer(200, {"keys": [{"kty": "oct", "k": "AAAA"}]}), 400, "id_token_kid"),
+        ("/jwks", answer(200, {"keys": [{"kty": "oct", "k": "AAAA"}]}), 503, "no_usable_key"),
         ("/jwks", lambda request: HttpResponse(200, body=b"x" * 5_000_000), 503, "too_large"),
     ],
 )

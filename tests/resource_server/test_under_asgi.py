@@ -9,7 +9,7 @@ from fastapi import Depends, FastAPI
 from authwright.crypto.seal import RootKeys
 from authwright.protocol.http import Headers, HttpResponse
 from authwright.resource_server.access_token import AccessToken
-from authwright.standard_rp import ResourceServer
+from authwright.standard_rs import ResourceServer
 from tests.asgi.asgi_peer import Exchange, http_scope
 from tests.provider.sender_constrained.peers import Prover, certificate, thumbprint_of
 from tests.relying_party.hostile_provider import ISSUER, Clock, HostileProvider

@@ -5,6 +5,8 @@ that its dependency injection recognises a parameter and its routes return our a
 """
 
 import sys
+from collections.abc import MutableMapping
+from dataclasses import dataclass
 from inspect import Parameter, Signature
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -21,6 +23,16 @@ class Connection(Protocol):
 
     @property
     def scope(self) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Scoped:
+    scope: Any
+
+
+def connection_of(given: "Connection | Scope") -> Connection:
+    """`given`, or an ASGI scope as a connection: what an application without a framework has."""
+    return _Scoped(given) if isinstance(given, MutableMapping) else given
 
 
 def full_path(scope: Scope) -> str:

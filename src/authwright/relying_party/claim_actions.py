@@ -14,9 +14,12 @@ Step: TypeAlias = Callable[[dict[str, Json], Mapping[str, Json]], dict[str, Json
 
 PROTOCOL_ONLY = (
     "nonce", "aud", "azp", "acr", "iss", "iat", "nbf", "exp", "at_hash", "c_hash", "s_hash", "jti", "sid", "ipaddr",
-    "platf", "ver",
+    "platf", "ver", "_claim_names", "_claim_sources",
 )  # fmt: skip
-"""Claims of the token or the sign-in rather than of the user. Issuer and `sid` are kept with the session."""
+"""Claims of the token or the sign-in rather than of the user. Issuer and `sid` are kept with the session.
+
+The last two speak of claims that somebody else vouches for (OpenID Connect Core §5.6.2); nobody has verified them.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,17 +33,25 @@ class ProviderRefused(Exception):
 class ResponseRejected(Exception):
     """We refuse what came back. `reason` is a short code for log and page, never a value of the response."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, status: int | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.status = status
+        """Of the HTTP response it is about, where that is what is wrong with it."""
 
     @property
     def lost_flow(self) -> bool:
         """Whether the browser only lost its place, so that starting again is likely to help."""
         return self.reason in LOST_FLOW
 
+    @property
+    def unrecognized(self) -> bool:
+        """Whether what came need not be an answer to a relying party at all."""
+        return self.reason in UNRECOGNIZED
+
 
 LOST_FLOW = frozenset({"flow_missing", "flow_expired", "flow_used", "flow_unreadable"})
+UNRECOGNIZED = frozenset({"no_message", "front_channel_tokens", "state_missing", "state_unknown"})
 
 
 class Denied(Exception):
@@ -74,14 +82,28 @@ class LoginRequired(Exception):
         scopes: Sequence[str] | None = None,
         acr_values: Sequence[str] | None = None,
         items: Mapping[str, Json] | None = None,
+        provider: str | None = None,
     ) -> None:
+        """`provider`: the name of the relying party to sign in with, where there are several."""
         super().__init__("login required")
+        self.provider = provider
         self.return_to = return_to
         self.prompt = prompt
         self.max_age = max_age
         self.scopes = scopes
         self.acr_values = acr_values
         self.items = items
+
+
+class Forbidden(Exception):
+    """Raised from anywhere in an application behind the middleware: this user may not, and no sign-in changes that.
+
+    `reason` is a short code for the log.
+    """
+
+    def __init__(self, reason: str = "forbidden") -> None:
+        super().__init__(reason)
+        self.reason: str = reason
 
 
 class CrossSiteRefused(Exception):

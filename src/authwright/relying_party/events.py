@@ -5,16 +5,16 @@ uses), an HttpResponse (handled), PASS (the application behind us answers) or `A
 raises `Denied`. Which of them an event may give is in `ALLOWED`; anything else is a programming error, TypeError.
 """
 
-import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, TypeVar
+from typing import Literal, TypeAlias, TypeVar
 
+from authwright.crypto.keys import SigningKey
 from authwright.protocol.authorization import AuthorizationRequest, AuthorizationResponse
 from authwright.protocol.http import Fetch, HttpRequest, HttpResponse, Json, Pass
 from authwright.protocol.logout import LogoutRequest
 from authwright.protocol.token import TokenResponse
-from authwright.relying_party.errors import Denied, Failure
+from authwright.relying_party.errors import Failure
 from authwright.relying_party.user import User
 
 Properties: TypeAlias = Mapping[str, Json]
@@ -41,6 +41,8 @@ class CodeRedemption:
     resource: tuple[str, ...] = ()
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Further parameters."""
+    dpop_key: SigningKey | None = field(default=None, repr=False)
+    """The key the tokens are to be bound to (RFC 9449 §5)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +54,32 @@ class RedirectToIdentityProvider:
     properties: Properties
     authorization_endpoint: str | None
     """None when the metadata has none; the event may supply it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """An event pushed the authorization request itself (RFC 9126 §2.2): the browser gets this reference."""
+
+    request_uri: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushAuthorization:
+    """Before the authorization request is pushed (RFC 9126); PASS: do not push it, send it with the browser.
+
+    A `Pushed` returned here says "I pushed it".
+    """
+
+    request: HttpRequest
+    message: AuthorizationRequest
+    properties: Properties
+    endpoint: str
+    """The pushed authorization request endpoint."""
+    parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Further parameters of the push."""
+    authenticated: bool = False
+    """True: the event put the client's authentication into the parameters, and none of ours is added."""
+    fetch: Fetch = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +113,10 @@ class AuthorizationCodeReceived:
     redemption: CodeRedemption
     properties: Properties
     fetch: Fetch = field(repr=False)
+    user: User | None = None
+    """In a hybrid flow: who the front channel's ID token speaks of. Without one, a user put here changes nothing."""
+    id_token: Mapping[str, Json] | None = field(default=None, repr=False)
+    """Its claims."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +191,29 @@ class RedirectToIdentityProviderForSignOut:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignOutNotice:
+    """What the provider says of a session of its own that is over."""
+
+    iss: str | None
+    sid: str | None
+    sub: str | None = None
+    claims: Mapping[str, Json] = field(default_factory=dict, repr=False)
+    """All claims of the logout token; empty on the front channel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteSignOut:
+    """The provider says that a session is over, before any session here ends."""
+
+    request: HttpRequest
+    channel: Literal["front", "back"]
+    """"front": through the browser, believed only as far as `iss` and `sid` fit its session. "back": a logout token,
+    verified."""
+    notice: SignOutNotice | None
+    """None when the request holds no message."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignedOutCallbackRedirect:
     """Back from the end-session endpoint."""
 
@@ -181,6 +236,11 @@ class RelyingPartyEvents:
     async def redirect_to_identity_provider(
         self, context: RedirectToIdentityProvider
     ) -> Handled[RedirectToIdentityProvider]:
+        return None
+
+    async def push_authorization(
+        self, context: PushAuthorization
+    ) -> PushAuthorization | Pushed | Pass | None:
         return None
 
     async def message_received(self, context: MessageReceived) -> Answer[MessageReceived]:
@@ -219,29 +279,13 @@ class RelyingPartyEvents:
     ) -> Handled[RedirectToIdentityProviderForSignOut]:
         return None
 
+    async def remote_sign_out(self, context: RemoteSignOut) -> HandledOrPassed[RemoteSignOut]:
+        return None
+
     async def signed_out_callback_redirect(
         self, context: SignedOutCallbackRedirect
     ) -> HandledOrPassed[SignedOutCallbackRedirect]:
         return None
-
-
-_FULL: tuple[type, ...] = (HttpResponse, Pass, Accept, Denied)
-
-ALLOWED: Mapping[type, tuple[str, tuple[type, ...]]] = {
-    RedirectToIdentityProvider: ("redirect_to_identity_provider", (HttpResponse,)),
-    MessageReceived: ("message_received", _FULL),
-    AccessDenied: ("access_denied", (HttpResponse, Pass)),
-    AuthorizationCodeReceived: ("authorization_code_received", (*_FULL, TokenResponse)),
-    TokenResponseReceived: ("token_response_received", _FULL),
-    TokenValidated: ("token_validated", _FULL),
-    UserInformationReceived: ("user_information_received", _FULL),
-    AuthenticationFailed: ("authentication_failed", _FULL),
-    RemoteFailure: ("remote_failure", (HttpResponse, Pass)),
-    TicketReceived: ("ticket_received", (HttpResponse, Pass)),
-    RedirectToIdentityProviderForSignOut: ("redirect_to_identity_provider_for_sign_out", (HttpResponse,)),
-    SignedOutCallbackRedirect: ("signed_out_callback_redirect", (HttpResponse, Pass, Denied)),
-}
-"""Context to the name of its event and what it may give besides None and the changed context."""
 
 
 class Answered(Exception):
@@ -258,75 +302,3 @@ class Accepted(Exception):
     def __init__(self, accept: Accept) -> None:
         super().__init__("accepted by an event")
         self.accept = accept
-
-
-Listener: TypeAlias = Callable[[Any], Any] | Callable[[Any], Awaitable[Any]]
-
-
-class EventLine:
-    """Who listens to what: the overridden methods of one `RelyingPartyEvents`, then functions added one by one."""
-
-    __slots__ = ("_listeners",)
-
-    def __init__(self, events: RelyingPartyEvents | None) -> None:
-        self._listeners: dict[type, tuple[Listener, ...]] = {}
-        for context_type, (name, _) in ALLOWED.items():
-            if events is not None and getattr(type(events), name) is not getattr(RelyingPartyEvents, name):
-                self._listeners[context_type] = (getattr(events, name),)
-
-    def add(self, context_type: type, listener: Listener) -> None:
-        """Have `listener` called too, after those before it. Raises TypeError for a type that is no event."""
-        if context_type not in ALLOWED:
-            raise TypeError(f"{context_type!r} is not an event of the relying party")
-        self._listeners[context_type] = (*self._listeners.get(context_type, ()), listener)
-
-    async def ask(self, context: C) -> C:
-        """The context after all listeners. Raises Answered, Accepted or Denied when one of them decided.
-
-        Only for events whose outcomes are these; see `ask_code` for the one that has another.
-        """
-        outcome = await self._ask(context)
-        if isinstance(outcome, TokenResponse):
-            raise TypeError("only authorization_code_received may return a TokenResponse")
-        return outcome
-
-    async def ask_or_answer(self, context: C) -> C | HttpResponse:
-        """As `ask`, for the events before a redirect: what a listener answered in its place is returned."""
-        try:
-            return await self.ask(context)
-        except Answered as answered:
-            if isinstance(answered.answer, HttpResponse):
-                return answered.answer
-            raise
-
-    async def ask_code(self, context: AuthorizationCodeReceived) -> AuthorizationCodeReceived | TokenResponse:
-        """As `ask`; a TokenResponse means that a listener redeemed the code itself."""
-        return await self._ask(context)
-
-    async def _ask(self, context: C) -> C | TokenResponse:
-        listeners = self._listeners.get(type(context))
-        if listeners is None:
-            return context
-        name, allowed = ALLOWED[type(context)]
-        for listener in listeners:
-            try:
-                given = listener(context)
-                outcome = await given if inspect.isawaitable(given) else given
-            except Denied as denied:
-                if Denied not in allowed:
-                    raise TypeError(f"{name} cannot deny") from denied
-                raise
-            if outcome is None:
-                continue
-            if isinstance(outcome, type(context)):
-                context = outcome
-                continue
-            if isinstance(outcome, allowed):
-                if isinstance(outcome, TokenResponse):
-                    return outcome
-                if isinstance(outcome, Accept):
-                    raise Accepted(outcome)
-                if isinstance(outcome, HttpResponse | Pass):
-                    raise Answered(outcome)
-            raise TypeError(f"{name} cannot return {type(outcome).__name__}")
-        return context

@@ -44,28 +44,45 @@ class Flow(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     properties: Mapping[str, Json] = {}
     user_state: str | None = None
     """The `state` an event chose; it comes back in the message."""
+    response_type: str = "code"
+    party: str = ""
+    """The name of the relying party that began it, where an application has several."""
+    dpop_key: str = ""
+    """The key the tokens are to be bound to, packed (RFC 9449)."""
 
     def __repr__(self) -> str:
         return f"Flow(issuer={self.issuer!r}, return_to={self.return_to!r})"
 
 
 class FlowLost(Exception):
-    """No flow belongs to the callback; `reason` as in ResponseRejected."""
+    """No flow belongs to the callback; `reason` as in ResponseRejected. `flow`: the one that came too late, if any."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, flow: Flow | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.flow = flow
 
 
 class FlowCookies:
     """Writes, finds and deletes flow cookies. Also remembers which states this process has used."""
 
-    __slots__ = ("_handles", "_prefix", "_seal", "_site", "_used")
+    __slots__ = ("_cross_site", "_handles", "_lifetime", "_prefix", "_seal", "_site", "_used")
 
-    def __init__(self, site: Site, seal: Seal, handles: Handles) -> None:
+    def __init__(
+        self,
+        site: Site,
+        seal: Seal,
+        handles: Handles,
+        *,
+        lifetime: timedelta = FLOW_TTL,
+        cross_site: bool = False,
+    ) -> None:
+        """`cross_site`: the answer is posted by the provider's page, so the cookie has to come along from there."""
         self._site = site
         self._seal = seal
         self._handles = handles
+        self._lifetime = lifetime
+        self._cross_site = cross_site
         self._prefix = site.cookie_name(_COOKIE)
         self._used: dict[str, datetime] = {}
 
@@ -91,11 +108,11 @@ class FlowCookies:
         size = len(name) + len(sealed)
         if size > MAX_FLOW_BYTES:
             raise ValueError("the items of the challenge are too large for a cookie")
-        cookies = [self._set(name, sealed, max_age=int(FLOW_TTL.total_seconds()))]
+        cookies = [self._set(name, sealed, max_age=int(self._lifetime.total_seconds()))]
         kept = 1
         for other, held_size, held in self._held(request):
             # Newest first: the oldest attempts are the abandoned ones.
-            live = held is not None and _is_live(held, flow.iat)
+            live = held is not None and self._is_live(held, flow.iat)
             if live and kept < MAX_FLOWS and size + held_size <= MAX_FLOW_BYTES:
                 kept, size = kept + 1, size + held_size
             else:
@@ -111,10 +128,10 @@ class FlowCookies:
         flow = self._open(name, sealed)
         if flow is None or not hmac.compare_digest(flow.state, state):
             raise FlowLost("flow_unreadable")
-        if not _is_live(flow, now):
-            raise FlowLost("flow_expired")
+        if not self._is_live(flow, now):
+            raise FlowLost("flow_expired", flow)
         if name in self._used:
-            raise FlowLost("flow_used")
+            raise FlowLost("flow_used", flow)
         return flow
 
     def use(self, state: str, now: datetime) -> None:
@@ -125,7 +142,7 @@ class FlowCookies:
             if self._used[oldest] > now and len(self._used) < MAX_USED:
                 break
             del self._used[oldest]
-        self._used[self._name(state)] = now + FLOW_TTL
+        self._used[self._name(state)] = now + self._lifetime
 
     def end(self, state: str) -> tuple[str, str]:
         """The header field that deletes the cookie of that state."""
@@ -136,7 +153,10 @@ class FlowCookies:
         return self._prefix + sha256(state.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
     def _set(self, name: str, value: str, *, max_age: int) -> tuple[str, str]:
-        return cookie_header(name, value, secure=self._site.secure, max_age=max_age)
+        if not self._cross_site:
+            return cookie_header(name, value, secure=self._site.secure, max_age=max_age)
+        # RFC 6265bis §5.7: None needs Secure. Browsers take it from loopback too, where http is as safe as https.
+        return cookie_header(name, value, secure=True, max_age=max_age, same_site="None")
 
     def _held(self, request: HttpRequest) -> list[tuple[str, int, Flow | None]]:
         """The flow cookies of a request, newest first, those that do not open last."""
@@ -157,7 +177,6 @@ class FlowCookies:
             # A flow of another release: the user starts again.
             return None
 
-
-def _is_live(flow: Flow, now: datetime) -> bool:
-    # The age counts on the server's clock, whatever the browser does with Max-Age.
-    return flow.iat - _EARLY <= now < flow.iat + FLOW_TTL
+    def _is_live(self, flow: Flow, now: datetime) -> bool:
+        # The age counts on the server's clock, whatever the browser does with Max-Age.
+        return flow.iat - _EARLY <= now < flow.iat + self._lifetime

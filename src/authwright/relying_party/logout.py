@@ -1,8 +1,8 @@
 """Sign-out: the session here first, then the one at the provider (OpenID Connect RP-Initiated Logout 1.0, RFC 7009)."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from authwright.protocol.http import HttpRequest, HttpResponse, Json, Pass, see_
 from authwright.protocol.logout import LogoutRequest, build_logout_request
 from authwright.protocol.metadata import ProviderMetadata
 from authwright.protocol.params import parse_params
+from authwright.relying_party.audit import SignedOutHere
 from authwright.relying_party.errors import Denied
 from authwright.relying_party.events import (
     Answered,
@@ -21,7 +22,7 @@ from authwright.relying_party.events import (
     RedirectToIdentityProviderForSignOut,
     SignedOutCallbackRedirect,
 )
-from authwright.relying_party.pages import refused_page, signed_out_page
+from authwright.relying_party.pages import refused_page, self_posting_page, signed_out_page
 from authwright.relying_party.sessions import SignedIn
 from authwright.remote.documents import RemoteFault
 
@@ -33,6 +34,22 @@ _LOG = logging.getLogger("authwright.relying_party")
 SIGN_OUT_TTL = timedelta(hours=1)
 MAX_STATE = 2000
 _CONTEXT = "rp_sign_out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogoutPolicy:
+    """How far a sign-out reaches, and on whose word a session ends."""
+
+    rp_initiated: bool = True
+    """Send the browser on to the provider, to end its session too. False: a sign-out is local."""
+    revoke: bool = True
+    """Revoke the refresh token of a session that its user ends (RFC 7009)."""
+    backchannel: bool = True
+    """Take the provider's logout tokens (OpenID Connect Back-Channel Logout)."""
+    frontchannel: bool = False
+    """Let a page of the provider end sessions through the browser (OpenID Connect Front-Channel Logout)."""
+    untyped_tokens: bool = False
+    """Take logout tokens without the type `logout+jwt`, from a provider that does not name it."""
 
 
 class SignOutState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -49,12 +66,20 @@ async def sign_out(
     *,
     return_to: str | None,
     items: Mapping[str, Json] | None,
+    everywhere: bool = False,
 ) -> HttpResponse:
-    """End the session here, then send the browser to the provider to end it there."""
+    """End the session here, then send the browser to the provider to end it there.
+
+    `everywhere`: the user's sessions in other browsers end as well.
+    """
     # 1. Here, first: whatever the provider does, this browser is signed out.
     signed_in = await party.sessions.find(request)
-    if signed_in is not None:
+    ended: tuple[SignedIn, ...] = () if signed_in is None else (signed_in,)
+    if signed_in is not None and everywhere:
+        ended = await _end_all(party, signed_in.iss, signed_in.sub)
+    elif signed_in is not None:
         await party.sessions.end(signed_in)
+        _record(party, signed_in.iss, signed_in.sub, signed_in.sid, "sign_out", 1)
     forget = party.sessions.forget_cookie()
     landing = party.signed_out_redirect if return_to is None else party.site.return_to(return_to)
 
@@ -64,7 +89,8 @@ async def sign_out(
     except RemoteFault as fault:
         _LOG.warning("sign-out stayed local", extra={"event": "rp.signed_out", "reason": fault.reason})
         return see_other(_absolute(party, landing), forget)
-    await _revoke(party, metadata, signed_in)
+    if party.logout.revoke:
+        await _revoke(party, metadata, ended)
 
     # 3. The message, and the application's word on it.
     properties: Properties = items or {}
@@ -78,7 +104,7 @@ async def sign_out(
             request=request,
             message=message,
             properties=properties,
-            end_session_endpoint=metadata.end_session_endpoint,
+            end_session_endpoint=metadata.end_session_endpoint if party.logout.rp_initiated else None,
         )
     )
     if isinstance(context, HttpResponse):
@@ -90,7 +116,43 @@ async def sign_out(
     # 4. There. A state that an event chose stays as it is.
     state = context.message.state or _sealed_state(party, landing, context.properties)
     parameters = build_logout_request(replace(context.message, state=state))
+    if party.client.authentication_method == "form_post":
+        return self_posting_page(context.end_session_endpoint, parameters.pairs()).with_headers(forget)
     return see_other(add_to_url(context.end_session_endpoint, parameters), forget)
+
+
+async def end_sessions(party: "RelyingParty", issuer: str, subject: str) -> int:
+    """End all sessions of a user, as an operator or the user asks; how many there were."""
+    # 1. Here. 2. Their refresh tokens, as far as the provider can be reached.
+    ended = await _end_all(party, issuer, subject)
+    if party.logout.revoke and any(signed_in.data.refresh_token for signed_in in ended):
+        try:
+            await _revoke(party, await party.metadata.get(), ended)
+        except RemoteFault as fault:
+            _LOG.warning("revocation failed", extra={"event": "rp.revocation_failed", "reason": fault.reason})
+    return len(ended)
+
+
+async def _end_all(party: "RelyingParty", issuer: str, subject: str) -> tuple[SignedIn, ...]:
+    ended = await party.sessions.of(issuer, subject)
+    await party.sessions.end_matching(issuer, subject=subject)
+    _record(party, issuer, subject, None, "everywhere", len(ended))
+    return ended
+
+
+def _record(
+    party: "RelyingParty", issuer: str, subject: str, session_id: str | None, reason: str, sessions: int
+) -> None:
+    party.audit.record(
+        SignedOutHere(
+            issuer=issuer,
+            client_id=party.client.client_id,
+            subject=subject,
+            session_id=session_id,
+            reason=reason,
+            sessions=sessions,
+        )
+    )
 
 
 async def signed_out_callback(party: "RelyingParty", request: HttpRequest) -> HttpResponse | Pass:
@@ -119,15 +181,18 @@ async def signed_out_callback(party: "RelyingParty", request: HttpRequest) -> Ht
     return see_other(_absolute(party, context.return_to))
 
 
-async def _revoke(party: "RelyingParty", metadata: ProviderMetadata, signed_in: SignedIn | None) -> None:
+async def _revoke(party: "RelyingParty", metadata: ProviderMetadata, ended: Iterable[SignedIn]) -> None:
     """RFC 7009: best effort; the refresh token is worthless without the session, and better still revoked."""
-    token = signed_in.data.refresh_token if signed_in else None
-    if token is None or metadata.revocation_endpoint is None:
+    tokens = [token for signed_in in ended if (token := signed_in.data.refresh_token) is not None]
+    if metadata.revocation_endpoint is None:
         return
-    try:
-        await party.revoke_refresh_token(metadata.revocation_endpoint, token)
-    except RemoteFault as fault:
-        _LOG.warning("revocation failed", extra={"event": "rp.revocation_failed", "reason": fault.reason})
+    for token in tokens:
+        try:
+            await party.revoke_refresh_token(metadata.revocation_endpoint, token)
+        except RemoteFault as fault:
+            # One that did not come through says enough of the others: the user waits for this.
+            _LOG.warning("revocation failed", extra={"event": "rp.revocation_failed", "reason": fault.reason})
+            return
 
 
 def _sealed_state(party: "RelyingParty", return_to: str, properties: Properties) -> str:

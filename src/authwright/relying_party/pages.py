@@ -1,6 +1,7 @@
 """The few pages a relying party has of its own: plain HTML, no script, nothing from elsewhere."""
 
 from base64 import b64encode
+from collections.abc import Sequence
 from hashlib import sha256
 from html import escape
 
@@ -53,6 +54,34 @@ def failure_page(
     retry = (("retry-after", str(retry_after)),) if retry_after is not None else ()
     page = _page("Sign-in did not finish", content, again=again)
     return html_response(status, page, *_SECURITY, *retry)
+
+
+_SUBMIT = "HTMLFormElement.prototype.submit.call(document.forms[0])"
+_SUBMIT_HASH = b64encode(sha256(_SUBMIT.encode()).digest()).decode()
+
+
+def self_posting_page(action: str, fields: tuple[tuple[str, str], ...]) -> HttpResponse:
+    """A form that sends itself to the provider; without scripts a button does it."""
+    inputs = "".join(
+        f'<input type="hidden" name="{escape(name)}" value="{escape(value)}">' for name, value in fields
+    )
+    content = (
+        f'<form method="post" action="{escape(action)}">{inputs}'
+        "<noscript><p>Your browser runs no scripts here. Please go on by hand.</p>"
+        '<p><button id="go-on">Go on</button></p></noscript></form>'
+        f"<script>{_SUBMIT}</script>"
+    )
+    policy = f"{_POLICY}; script-src 'sha256-{_SUBMIT_HASH}'"
+    fields_of_head = (("content-security-policy", policy), *_SECURITY[1:])
+    return html_response(200, _page("One moment", content), *fields_of_head)
+
+
+def choice_page(choices: Sequence[tuple[str, str]]) -> HttpResponse:
+    """Where to sign in: a name and a link for each provider."""
+    links = "".join(
+        f'<li><a class="provider" href="{escape(url)}">{escape(name)}</a></li>' for name, url in choices
+    )
+    return html_response(200, _page("Sign in with", f"<ul>{links}</ul>"), *_SECURITY)
 
 
 def sign_out_page(action: str, return_to: str) -> HttpResponse:

@@ -1,37 +1,60 @@
 """The relying party itself: its parts, its public verbs, and which request goes to which.
 
-OpenID Connect Core 1.0, RFC 6749, RFC 7636, RFC 9207 and RP-Initiated Logout 1.0, as a client.
+OpenID Connect Core 1.0, RFC 6749, RFC 7636, RFC 9207 and the three kinds of logout of OpenID Connect, as a client.
 """
 
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from authwright.clock import Clock, utcnow
 from authwright.crypto.handles import Handles
+from authwright.crypto.keys import SigningKey
 from authwright.crypto.seal import Seal
 from authwright.protocol.errors import InvalidRequest
-from authwright.protocol.http import PASS, Fetch, Headers, HttpRequest, HttpResponse, Json, Pass
+from authwright.protocol.http import PASS, Fetch, Headers, HttpRequest, HttpResponse, Json, Pass, see_other
 from authwright.protocol.metadata import ProviderMetadata
 from authwright.protocol.params import Params, encode, parse_form, parse_params
+from authwright.protocol.redirect_uri import is_loopback_host
 from authwright.protocol.token import TokenResponse
-from authwright.relying_party import logout, tokens, userinfo
+from authwright.relying_party import logout as signing_out
+from authwright.relying_party import remote_logout, tokens, userinfo
+from authwright.relying_party.api_calls import UserApi, call_api
+from authwright.relying_party.asked_login import AskedLogin, open_asked, seal_asked
+from authwright.relying_party.audit import Audit, AuditSink
+from authwright.relying_party.back_channel import BackChannel
 from authwright.relying_party.callback import receive_callback
 from authwright.relying_party.challenge import send_to_provider
 from authwright.relying_party.claim_actions import Claims, default_claims
-from authwright.relying_party.client import Paths, RelyingPartyClient, Site
+from authwright.relying_party.client import FlowPolicy, Paths, RelyingPartyClient, Site
 from authwright.relying_party.errors import LoginRequired, NoAccessToken
-from authwright.relying_party.events import CodeRedemption, EventLine, RelyingPartyEvents
+from authwright.relying_party.event_line import EventLine
+from authwright.relying_party.events import CodeRedemption, RelyingPartyEvents
 from authwright.relying_party.flow import FlowCookies
+from authwright.relying_party.initiate import initiate_login
+from authwright.relying_party.issuers import Issuers
+from authwright.relying_party.logout import LogoutPolicy
 from authwright.relying_party.navigation import is_navigation, is_not_script, login_needed
 from authwright.relying_party.pages import failure_page, refused_page, sign_out_page
-from authwright.relying_party.refresh import SingleFlight, is_fresh, is_usable, refresh_session
+from authwright.relying_party.refresh import (
+    SingleFlight,
+    UnwrittenResults,
+    is_fresh,
+    is_usable,
+    refresh_session,
+)
 from authwright.relying_party.sessions import SESSION_LIFETIME, Sessions, SignedIn
 from authwright.relying_party.user import User
+from authwright.remote.client_authentication import TlsClientCertificate
 from authwright.remote.documents import RemoteFault
 from authwright.remote.issuer_metadata import IssuerMetadata
 from authwright.remote.keys import RemoteKeys
-from authwright.stores.protocols import RelyingPartySessionStore, StoreUnavailable
+from authwright.stores.memory import MemoryOnce
+from authwright.stores.protocols import OnceStore, RelyingPartySessionStore, StoreUnavailable
+
+_LOG = logging.getLogger("authwright.relying_party")
 
 L = TypeVar("L", bound=Callable[[Any], Any])
 
@@ -43,7 +66,11 @@ class RelyingParty:
     session ids; both must be the same in every process. `sessions`: where sessions are kept. `base_url`: the
     application as browsers know it, never taken from a request. `signed_out_redirect`: where a sign-out ends when
     nothing else is said; may be another site. `access_denied_path`: where a user who declined goes. `trusted_origins`:
-    other sites whose pages may send requests that change something.
+    other sites whose pages may send requests that change something. `logout`: how far a sign-out reaches. `once`: where
+    the ids of logout tokens are remembered; several processes need one between them. `audit`: is told what happened.
+    `name`: tells it from others of the same application. `tenants`: those allowed, for an issuer with a placeholder,
+    whose metadata is at `metadata_url`. `flow`: how a login attempt may go. `api_fetch`: how the APIs are reached that
+    are called for users.
     """
 
     def __init__(
@@ -65,24 +92,52 @@ class RelyingParty:
         signed_out_redirect: str | None = None,
         access_denied_path: str | None = None,
         trusted_origins: Collection[str] = (),
+        logout: LogoutPolicy | None = None,
+        once: OnceStore | None = None,
+        audit: AuditSink | None = None,
+        name: str = "",
+        tenants: Collection[str] = (),
+        metadata_url: str | None = None,
+        flow: FlowPolicy | None = None,
+        api_fetch: Fetch | None = None,
     ) -> None:
-        if not issuer.startswith(("https://", "http://")):
-            raise ValueError("issuer must be an https URL")
+        parts = urlsplit(issuer)
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback_host(parts.netloc)):
+            raise ValueError("issuer must be an https URL, except on loopback")
         self.issuer = issuer
         self.client = client
-        self.fetch = fetch
+        self.fetch: Fetch = fetch
+        self.api_fetch: Fetch = api_fetch or fetch
         self.seal = seal
         self.clock = clock
-        self.site = Site(base_url, paths or Paths())
-        self.claims = claims or default_claims()
-        self.signed_out_redirect = signed_out_redirect or self.site.home
+        self.name = name
+        self.issuers: Issuers = Issuers(issuer, tenants)
+        if tenants and metadata_url is None and metadata is None:
+            raise ValueError("an issuer with tenants needs metadata_url")
+        self.flow_policy: FlowPolicy = flow or FlowPolicy()
+        self.site: Site = Site(base_url, paths or Paths(), self.flow_policy.return_to_origins)
+        self.claims: Claims = claims or default_claims()
+        self.signed_out_redirect: str = signed_out_redirect or self.site.home
         self.access_denied_path = access_denied_path
-        self.trusted_origins = frozenset(trusted_origins)
-        self.line = EventLine(events)
-        self.metadata = IssuerMetadata(issuer, fetch, clock=clock, given=metadata)
-        self.keys = RemoteKeys(self.metadata, fetch, clock=clock)
-        self.flows = FlowCookies(self.site, seal, handles)
-        self.sessions = Sessions(
+        self.trusted_origins: frozenset[str] = frozenset(trusted_origins)
+        self.logout: LogoutPolicy = logout or LogoutPolicy()
+        self.once: OnceStore = once or MemoryOnce(clock)
+        self.audit: Audit = Audit(audit)
+        self.line: EventLine = EventLine(events)
+        self.metadata: IssuerMetadata = IssuerMetadata(
+            issuer,
+            fetch,
+            clock=clock,
+            url=metadata_url,
+            given=metadata,
+            mtls=isinstance(client.auth, TlsClientCertificate),
+        )
+        self.keys: RemoteKeys = RemoteKeys(self.metadata, fetch, clock=clock)
+        self.channel: BackChannel = BackChannel(issuer=issuer, client=client, fetch=fetch, clock=clock)
+        self.flows: FlowCookies = FlowCookies(
+            self.site, seal, handles, lifetime=self.flow_policy.lifetime, cross_site=client.posts_back
+        )
+        self.sessions: Sessions = Sessions(
             sessions,
             issuer=issuer,
             site=self.site,
@@ -90,14 +145,22 @@ class RelyingParty:
             handles=handles,
             clock=clock,
             lifetime=session_lifetime,
+            accepts=self.issuers.accepts,
         )
         self._refreshes = SingleFlight[SignedIn]()
+        self.unwritten: UnwrittenResults = UnwrittenResults(clock)
         self._routes = {
             self.site.path(self.site.paths.login): self._login,
             self.site.path(self.site.paths.callback): self._callback,
             self.site.path(self.site.paths.logout): self._logout,
             self.site.path(self.site.paths.logout_callback): self._logout_callback,
         }
+        if self.flow_policy.initiate_login:
+            self._routes[self.site.path(self.site.paths.initiate_login)] = self._initiate_login
+        if self.logout.backchannel:
+            self._routes[self.site.path(self.site.paths.backchannel_logout)] = self._backchannel_logout
+        if self.logout.frontchannel:
+            self._routes[self.site.path(self.site.paths.frontchannel_logout)] = self._frontchannel_logout
 
     def on(self, event: type) -> Callable[[L], L]:
         """Decorator: have a function, async or not, called with each `event` (a class of the events module)."""
@@ -145,9 +208,16 @@ class RelyingParty:
         `return_to`: a path of ours to come back to, by default that of the request. `items` come back with the
         session, and have to fit a cookie; `parameters` are this request's only. Raises RemoteFault.
         """
-        target = _own_target(request) if return_to is None else return_to
+        target = own_target(request) if return_to is None else return_to
         if not is_navigation(request):
-            return login_needed(self.login_url(target))
+            asked = AskedLogin(
+                prompt=prompt if prompt is None or isinstance(prompt, str) else tuple(prompt),
+                max_age=max_age,
+                scopes=None if scopes is None else tuple(scopes),
+                acr_values=None if acr_values is None else tuple(acr_values),
+                items=items,
+            )
+            return login_needed(self.login_url(target, asked))
         return await send_to_provider(
             self,
             request,
@@ -182,20 +252,24 @@ class RelyingParty:
 
     async def redeem_code(self, redemption: CodeRedemption) -> TokenResponse:
         """Redeem a code. Raises ProviderRefused, ResponseRejected or RemoteFault."""
-        return await tokens.redeem_code(self.fetch, self.client, redemption)
+        return await tokens.redeem_code(self.channel, redemption)
 
-    async def fetch_userinfo(self, access_token: str) -> Mapping[str, Json]:
+    async def fetch_userinfo(
+        self, access_token: str, dpop_key: SigningKey | None = None
+    ) -> Mapping[str, Json]:
         """Ask the UserInfo endpoint; comparing `sub` is left to the caller. Raises ResponseRejected or RemoteFault."""
         metadata = await self.metadata.get()
-        return await userinfo.fetch_userinfo(self.fetch, self.keys, metadata, self.client, access_token)
+        return await userinfo.fetch_userinfo(self.channel, self.keys, metadata, access_token, dpop_key)
 
-    async def use_refresh_token(self, token_endpoint: str, refresh_token: str) -> TokenResponse:
+    async def use_refresh_token(
+        self, token_endpoint: str, refresh_token: str, dpop_key: SigningKey | None = None
+    ) -> TokenResponse:
         """One refresh request. Raises ProviderRefused, ResponseRejected or RemoteFault."""
-        return await tokens.use_refresh_token(self.fetch, self.client, token_endpoint, refresh_token)
+        return await tokens.use_refresh_token(self.channel, token_endpoint, refresh_token, dpop_key)
 
     async def revoke_refresh_token(self, revocation_endpoint: str, refresh_token: str) -> None:
         """One revocation request. Raises RemoteFault."""
-        await tokens.revoke_refresh_token(self.fetch, self.client, revocation_endpoint, refresh_token)
+        await tokens.revoke_refresh_token(self.channel, revocation_endpoint, refresh_token)
 
     async def session(self, request: HttpRequest) -> SignedIn | None:
         """The live session of the browser, or None. Raises StoreUnavailable."""
@@ -232,23 +306,72 @@ class RelyingParty:
 
     def user(self, signed_in: SignedIn) -> User:
         """The user of a session, as an application sees one."""
-        return User(signed_in.iss, signed_in.sub, signed_in.claims, lambda: self.access_token(signed_in))
+        return User(
+            signed_in.iss,
+            signed_in.sub,
+            signed_in.claims,
+            lambda: self.access_token(signed_in),
+            lambda base_url: UserApi(base_url, lambda request: call_api(self, signed_in, request)),
+        )
 
     async def sign_out(
-        self, request: HttpRequest, *, return_to: str | None = None, items: Mapping[str, Json] | None = None
+        self,
+        request: HttpRequest,
+        *,
+        return_to: str | None = None,
+        items: Mapping[str, Json] | None = None,
+        everywhere: bool = False,
     ) -> HttpResponse:
-        """End the session here and at the provider. `return_to`: a path of ours to end up at."""
-        return await logout.sign_out(self, request, return_to=return_to, items=items)
+        """End the session here and at the provider. `return_to`: a path of ours to end up at.
+
+        `everywhere`: the user's sessions in other browsers end too.
+        """
+        return await signing_out.sign_out(
+            self, request, return_to=return_to, items=items, everywhere=everywhere
+        )
 
     async def signed_out_callback(self, request: HttpRequest) -> HttpResponse | Pass:
         """Back from the provider after a sign-out."""
-        return await logout.signed_out_callback(self, request)
+        return await signing_out.signed_out_callback(self, request)
 
-    def login_url(self, return_to: str | None = None) -> str:
-        """Where a person can sign in and come back to `return_to`."""
+    async def remote_sign_out(self, request: HttpRequest) -> HttpResponse | Pass:
+        """The provider's logout token: its sessions end. 400 for one that is not good."""
+        return await remote_logout.backchannel_logout(self, request)
+
+    async def sessions_of(self, subject: str, *, issuer: str | None = None) -> tuple[SignedIn, ...]:
+        """The live sessions of a user, oldest first. Raises StoreUnavailable.
+
+        `issuer`: whose user; needed where ours is a template for several tenants, else ValueError.
+        """
+        return await self.sessions.of(self._issuer_of_user(issuer), subject)
+
+    async def end_sessions(self, subject: str, *, issuer: str | None = None) -> int:
+        """End all sessions of a user and revoke their refresh tokens; how many there were. Raises StoreUnavailable.
+
+        `issuer` as for `sessions_of`.
+        """
+        return await signing_out.end_sessions(self, self._issuer_of_user(issuer), subject)
+
+    def _issuer_of_user(self, issuer: str | None) -> str:
+        # OpenID Connect Core §5.7: a subject is somebody only together with its issuer.
+        named = self.issuer if issuer is None else issuer
+        if not self.issuers.accepts(named):
+            raise ValueError("issuer: whose user it is, one of those we take tokens from")
+        return named
+
+    def forget_cookie(self) -> tuple[str, str]:
+        """The header field that deletes the browser's session cookie."""
+        return self.sessions.forget_cookie()
+
+    def login_url(self, return_to: str | None = None, asked: AskedLogin | None = None) -> str:
+        """Where a person can sign in, as `asked`, and come back to `return_to`."""
         url = self.site.url(self.site.paths.login)
         target = self.site.return_to(return_to)
-        return url if target == self.site.home else f"{url}?{encode((('return_to', target),))}"
+        pairs = [] if target == self.site.home else [("return_to", target)]
+        sealed = seal_asked(self.seal, asked or AskedLogin())
+        if sealed:
+            pairs.append(("ask", sealed))
+        return f"{url}?{encode(pairs)}" if pairs else url
 
     # --- Endpoints
 
@@ -258,20 +381,30 @@ class RelyingParty:
         query = _read(request)
         if query is None:
             return refused_page(400, "The request is malformed.")
+        asked = open_asked(self.seal, query.one("ask"))
         if not is_not_script(request):
-            return login_needed(self.login_url(query.one("return_to")))
+            return login_needed(self.login_url(query.one("return_to"), asked))
+        again = query.one("again") is not None
+        if again and await self.session(request) is not None:
+            # Sent here from a tab that came too late, while another one signed in.
+            return see_other(self.site.absolute(self.site.return_to(query.one("return_to"))))
         return await send_to_provider(
             self,
             request,
             query.one("return_to"),
-            prompt=None,
-            max_age=None,
-            scopes=None,
-            acr_values=None,
-            items=None,
+            prompt=asked.prompt,
+            max_age=asked.max_age,
+            scopes=asked.scopes,
+            acr_values=asked.acr_values,
+            items=asked.items,
             parameters=None,
-            again=query.one("again") is not None,
+            again=again,
         )
+
+    async def _initiate_login(self, request: HttpRequest) -> HttpResponse | Pass:
+        if request.method not in ("GET", "POST"):
+            return _not_allowed("GET, POST")
+        return await initiate_login(self, request)
 
     async def _callback(self, request: HttpRequest) -> HttpResponse | Pass:
         outcome = await self.callback(request)
@@ -296,6 +429,16 @@ class RelyingParty:
         form = _read(request)
         return await self.sign_out(request, return_to=form.one("return_to") if form else None)
 
+    async def _backchannel_logout(self, request: HttpRequest) -> HttpResponse | Pass:
+        if request.method != "POST":
+            return _not_allowed("POST")
+        return await self.remote_sign_out(request)
+
+    async def _frontchannel_logout(self, request: HttpRequest) -> HttpResponse | Pass:
+        if request.method not in ("GET", "POST"):
+            return _not_allowed("GET, POST")
+        return await remote_logout.frontchannel_logout(self, request)
+
     async def _logout_callback(self, request: HttpRequest) -> HttpResponse | Pass:
         if request.method != "GET":
             return _not_allowed("GET")
@@ -314,6 +457,7 @@ class RelyingParty:
         return origin is None or origin == self.site.origin
 
     def _unavailable(self, reason: str) -> HttpResponse:
+        _LOG.warning("sign-in unavailable", extra={"event": "rp.unavailable", "reason": reason})
         return failure_page(
             503,
             code=reason,
@@ -323,7 +467,7 @@ class RelyingParty:
         )
 
 
-def _own_target(request: HttpRequest) -> str | None:
+def own_target(request: HttpRequest) -> str | None:
     """Where the request itself wanted to go; what is not a GET cannot be repeated after the sign-in."""
     if request.method not in ("GET", "HEAD"):
         return None

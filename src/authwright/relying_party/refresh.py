@@ -2,20 +2,24 @@
 
 A rotating provider takes the second use of a refresh token for theft, so two processes must not send the same one.
 Who may send it is decided by the session store: the one whose compare-and-swap marks the session as refreshing.
-The others wait, reload, and use what it got.
+The others wait, reload, and use what it got; for half a minute also those who come late with the old refresh token,
+however short the new access token lives.
 """
 
 import asyncio
+import hashlib
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import msgspec
 
+from authwright.clock import Clock
+from authwright.relying_party.audit import SignedOutHere
 from authwright.relying_party.errors import NoAccessToken, ProviderRefused, ResponseRejected, SessionEnded
-from authwright.relying_party.id_tokens import expected_id_token, verify_id_token
-from authwright.relying_party.sessions import SessionData, SignedIn, access_times
+from authwright.relying_party.id_tokens import decrypted, expected_id_token, verify_id_token
+from authwright.relying_party.sessions import SessionData, SignedIn, access_times, dpop_key
 from authwright.remote.documents import RemoteFault
 from authwright.stores.protocols import StoreUnavailable
 
@@ -26,6 +30,8 @@ _LOG = logging.getLogger("authwright.relying_party")
 
 LEASE = timedelta(seconds=20)
 """How long one process may take; longer than all its requests together can last."""
+RESULT_WINDOW = timedelta(seconds=30)
+"""How long what a refresh token brought is the answer to whoever still holds it."""
 _WAIT = 0.1
 _MAX_WAITS = 250
 _MAX_WRITES = 3
@@ -55,6 +61,42 @@ class SingleFlight(Generic[T]):
             return await work()
         finally:
             del self._under_way[key]
+
+
+class UnwrittenResults:
+    """What refreshes brought that the session store did not take: kept here for `RESULT_WINDOW`, to be written later.
+
+    The refresh token they were got with is spent. Sent again it would look stolen, and the provider would end it all.
+    """
+
+    __slots__ = ("_clock", "_held")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._held: dict[tuple[str, str], tuple[datetime, SessionData]] = {}
+
+    def put(self, before: SignedIn, data: SessionData) -> None:
+        """Hold `data`, the result of refreshing `before`."""
+        now = self._clock()
+        self._held = {key: kept for key, kept in self._held.items() if now < kept[0] + RESULT_WINDOW}
+        self._held[_key(before)] = (now, data)
+
+    def of(self, found: SignedIn) -> SessionData | None:
+        """The result that is still to be written to the session as it was found, or None."""
+        kept = self._held.get(_key(found)) if self._held else None
+        return kept[1] if kept is not None and self._clock() < kept[0] + RESULT_WINDOW else None
+
+    def written(self, before: SignedIn) -> None:
+        self._held.pop(_key(before), None)
+
+
+def _key(signed_in: SignedIn) -> tuple[str, str]:
+    # The session is part of it: one user's result is never another's, whatever a provider hands out.
+    return signed_in.record.digest, _digest(signed_in.data.refresh_token)
+
+
+def _digest(refresh_token: str | None) -> str:
+    return hashlib.sha256((refresh_token or "").encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _observe(task: "asyncio.Task[T]") -> None:
@@ -95,6 +137,15 @@ async def refresh_session(party: "RelyingParty", signed_in: SignedIn) -> SignedI
         # RFC 6749 §5.2: expired, revoked or used: the session has no future. Any other fault says nothing of it.
         await party.sessions.end(claimed)
         _LOG.info("session ended", extra={"event": "rp.session_ended", "reason": "invalid_grant"})
+        party.audit.record(
+            SignedOutHere(
+                issuer=claimed.iss,
+                client_id=party.client.client_id,
+                subject=claimed.sub,
+                session_id=claimed.sid,
+                reason="invalid_grant",
+            )
+        )
         raise SessionEnded("invalid_grant") from None
     except (RemoteFault, ResponseRejected) as fault:
         _LOG.warning("refresh failed", extra={"event": "rp.refresh_failed", "reason": fault.reason})
@@ -114,7 +165,18 @@ def is_newer(party: "RelyingParty", found: SignedIn, known: SignedIn) -> bool:
         known.data.access_token,
         known.data.refresh_token,
     )
-    return changed and is_fresh(party, found.data)
+    return changed and (is_fresh(party, found.data) or _is_result_for(party, found.data, known.data))
+
+
+def _is_result_for(party: "RelyingParty", found: SessionData, known: SessionData) -> bool:
+    """Whether `found` was got with the refresh token of `known` a moment ago, and can still be used."""
+    return (
+        known.refresh_token is not None
+        and found.renewed_from == _digest(known.refresh_token)
+        and found.renewed_at is not None
+        and party.clock() < found.renewed_at + RESULT_WINDOW
+        and is_usable(party, found)
+    )
 
 
 async def _claim(party: "RelyingParty", signed_in: SignedIn) -> SignedIn:
@@ -123,6 +185,13 @@ async def _claim(party: "RelyingParty", signed_in: SignedIn) -> SignedIn:
         found = await party.sessions.load(signed_in.record.digest)
         if found is None:
             raise SessionEnded("gone")
+        unwritten = party.unwritten.of(found)
+        if unwritten is not None:
+            written = await party.sessions.rewrite(found, unwritten)
+            if written is None:
+                continue
+            party.unwritten.written(found)
+            found = written
         if is_newer(party, found, signed_in):
             return found
         if found.data.refresh_token is None:
@@ -148,6 +217,7 @@ async def _keep(party: "RelyingParty", claimed: SignedIn, data: SessionData) -> 
         except StoreUnavailable:
             # The old refresh token is spent: without the new one the session would be lost.
             if attempt == _MAX_WRITES - 1:
+                party.unwritten.put(claimed, data)
                 raise
             await asyncio.sleep(_WAIT)
     return None
@@ -164,19 +234,22 @@ async def _renewed(party: "RelyingParty", claimed: SignedIn) -> SessionData:
         raise RemoteFault("no_token_endpoint")
     if data.refresh_token is None:
         raise NoAccessToken("the session has no refresh token")
-    response = await party.use_refresh_token(metadata.token_endpoint, data.refresh_token)
+    response = await party.use_refresh_token(
+        metadata.token_endpoint, data.refresh_token, dpop_key(data.dpop_key)
+    )
     if response.access_token is None:
         raise ResponseRejected("access_token_missing")
     id_token = data.id_token
     if response.id_token is not None:
         # Core §12.2: same issuer, same subject, our client, and a nonce only if it is the first one.
+        id_token = decrypted(party.client, response.id_token)
         claims = await verify_id_token(
-            response.id_token,
+            id_token,
             keys=party.keys,
             metadata=metadata,
             client=party.client,
             expected=expected_id_token(
-                issuer=party.issuer,
+                issuer=claimed.record.issuer,
                 client=party.client,
                 now=now,
                 nonce=data.nonce,
@@ -189,7 +262,6 @@ async def _renewed(party: "RelyingParty", claimed: SignedIn) -> SessionData:
             raise ResponseRejected("id_token_nonce")
         if data.auth_time is not None and claims.get("auth_time") not in (None, data.auth_time):
             raise ResponseRejected("id_token_auth_time")
-        id_token = response.id_token
     refresh_at, expires_at = access_times(now, response)
     return msgspec.structs.replace(
         data,
@@ -202,4 +274,6 @@ async def _renewed(party: "RelyingParty", claimed: SignedIn) -> SessionData:
         access_expires_at=expires_at,
         refresh_at=refresh_at,
         refreshing_until=None,
+        renewed_from=_digest(data.refresh_token),
+        renewed_at=now,
     )

@@ -4,10 +4,11 @@ import logging
 from typing import TYPE_CHECKING
 
 from authwright.protocol.http import HttpRequest, HttpResponse, Pass
-from authwright.relying_party.arrival import read_message
+from authwright.protocol.params import encode
+from authwright.relying_party.arrival import Arrival
+from authwright.relying_party.audit import LoginFailed
 from authwright.relying_party.errors import Denied, Failure, ProviderRefused, ResponseRejected, reason_of
 from authwright.relying_party.events import Answered, RemoteFailure
-from authwright.relying_party.flow import Flow
 from authwright.relying_party.pages import failure_page
 from authwright.remote.documents import RemoteFault
 
@@ -24,30 +25,33 @@ _DENIED = "You are signed in at the sign-in service, but this application does n
 
 
 async def refuse(
-    party: "RelyingParty", request: HttpRequest, failure: Failure, flow: Flow | None
+    party: "RelyingParty", request: HttpRequest, failure: Failure, arrival: Arrival | None
 ) -> HttpResponse | Pass:
     """The page of a failure, unless the application answers in its place."""
-    reason = reason_of(failure)
+    reason = "provider_refused" if isinstance(failure, ProviderRefused) else reason_of(failure)
     # The provider's own words stay out of log and page: whoever has the browser can choose them.
     _LOG.warning(
         "sign-in failed: %s",
         type(failure).__name__,
         extra={
             "event": "rp.failed",
-            "reason": reason if not isinstance(failure, ProviderRefused) else "provider_refused",
+            "reason": reason,
+            "status": getattr(failure, "status", None),
             "client_id": party.client.client_id,
         },
     )
+    party.audit.record(LoginFailed(issuer=party.issuer, client_id=party.client.client_id, reason=reason))
+    properties = arrival.properties if arrival else None
     try:
-        context = await party.line.ask(
-            RemoteFailure(request=request, failure=failure, properties=flow.properties if flow else None)
-        )
+        context = await party.line.ask(RemoteFailure(request=request, failure=failure, properties=properties))
     except Answered as answered:
         return answered.answer
-    return await _page_for(party, request, context.failure)
+    return await _page_for(party, request, context.failure, arrival)
 
 
-async def _page_for(party: "RelyingParty", request: HttpRequest, failure: Failure) -> HttpResponse:
+async def _page_for(
+    party: "RelyingParty", request: HttpRequest, failure: Failure, arrival: Arrival | None
+) -> HttpResponse:
     login = party.site.url(party.site.paths.login)
     code = reason_of(failure)
     match failure:
@@ -62,16 +66,21 @@ async def _page_for(party: "RelyingParty", request: HttpRequest, failure: Failur
         code=code,
         text=_LOST if failure.lost_flow else _REJECTED,
         start_again=login,
-        again=await _where_again(party, request, failure),
+        again=await _where_again(party, request, failure, arrival),
     )
 
 
-async def _where_again(party: "RelyingParty", request: HttpRequest, failure: ResponseRejected) -> str | None:
-    """Where the browser may go by itself after a lost attempt: home when signed in, else once more to the login."""
-    if not failure.lost_flow or request.method != "GET":
+async def _where_again(
+    party: "RelyingParty", request: HttpRequest, failure: ResponseRejected, arrival: Arrival | None
+) -> str | None:
+    """Where the browser may go by itself after a lost attempt: on when signed in, else once more to the login."""
+    if not failure.lost_flow or arrival is None:
         return None
+    stale = arrival.stale
+    return_to = party.site.return_to(stale.return_to if stale else None)
     if await party.sessions.find(request) is not None:
-        return party.site.origin + party.site.home
-    state = read_message(request).state
+        return party.site.absolute(return_to)
     # The mark is in `state` itself, so that a browser that keeps no cookie at all is not sent round for ever.
-    return None if party.flows.is_again(state) else party.site.url(party.site.paths.login) + "?again=1"
+    if party.flows.is_again(arrival.state):
+        return None
+    return party.site.url(party.site.paths.login) + "?" + encode((("again", "1"), ("return_to", return_to)))

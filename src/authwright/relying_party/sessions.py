@@ -1,13 +1,15 @@
 """Sessions of signed-in users: a random id in the cookie, everything else on the server, tokens and claims sealed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import msgspec
 
 from authwright.clock import Clock
+from authwright.crypto.dpop import unpack_proof_key
 from authwright.crypto.handles import Handles
+from authwright.crypto.keys import SigningKey
 from authwright.crypto.seal import Seal
 from authwright.protocol.cookies import cookie_header, read_cookies
 from authwright.protocol.http import HttpRequest, HttpResponse, Json
@@ -38,11 +40,21 @@ class SessionData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """None when the provider did not say."""
     refresh_at: datetime | None = None
     """From then on a new access token is fetched before this one is used."""
+    dpop_key: str | None = None
+    """The key the tokens are bound to, packed (RFC 9449)."""
     refreshing_until: datetime | None = None
     """Until then one of the processes is refreshing, and the others wait for it."""
+    renewed_from: str | None = None
+    """Digest of the refresh token these tokens were got with, and since when; see `refresh`."""
+    renewed_at: datetime | None = None
 
     def __repr__(self) -> str:
         return f"SessionData(scope={self.scope!r}, access_expires_at={self.access_expires_at!r})"
+
+
+def dpop_key(packed: str | None) -> SigningKey | None:
+    """The key a flow or a session keeps, None where it keeps none."""
+    return unpack_proof_key(packed) if packed else None
 
 
 def access_times(now: datetime, response: TokenResponse) -> tuple[datetime | None, datetime | None]:
@@ -95,7 +107,17 @@ class SignedIn:
 class Sessions:
     """Begins, finds, rewrites and ends sessions in a `RelyingPartySessionStore`."""
 
-    __slots__ = ("_clock", "_cookie", "_handles", "_issuer", "_lifetime", "_seal", "_site", "_store")
+    __slots__ = (
+        "_accepts",
+        "_clock",
+        "_cookie",
+        "_handles",
+        "_issuer",
+        "_lifetime",
+        "_seal",
+        "_site",
+        "_store",
+    )
 
     def __init__(
         self,
@@ -107,9 +129,12 @@ class Sessions:
         handles: Handles,
         clock: Clock,
         lifetime: timedelta = SESSION_LIFETIME,
+        accepts: Callable[[str], bool] | None = None,
     ) -> None:
+        """`accepts`: whose sessions are ours, where that is more than one issuer."""
         self._store = store
         self._issuer = issuer
+        self._accepts = accepts or issuer.__eq__
         self._site = site
         self._seal = seal
         self._handles = handles
@@ -118,14 +143,17 @@ class Sessions:
         self._cookie = site.cookie_name(_COOKIE)
 
     async def begin(
-        self, *, subject: str, session_id: str | None, data: SessionData
+        self, *, subject: str, session_id: str | None, data: SessionData, issuer: str | None = None
     ) -> tuple[SignedIn, tuple[str, str]]:
-        """A new session under a new id, and the header field that gives its id to the browser."""
+        """A new session under a new id, and the header field that gives its id to the browser.
+
+        `issuer`: whose user it is, where the relying party takes several.
+        """
         now = self._clock()
         value, digest = self._handles.mint("rp_session")
         record = RelyingPartySession(
             digest=digest,
-            issuer=self._issuer,
+            issuer=issuer or self._issuer,
             subject=subject,
             session_id=session_id,
             sealed=self._sealed(digest, data),
@@ -153,9 +181,12 @@ class Sessions:
         """The live session under that digest, or None."""
         record = await self._store.load(digest)
         # Another issuer's session is another relying party's, that shares the store and the cookie.
-        if record is None or record.issuer != self._issuer or self._clock() >= record.expires_at:
+        if record is None or not self._accepts(record.issuer) or self._clock() >= record.expires_at:
             return None
-        opened = self._seal.open(record.sealed, context=f"rp_session:{digest}")
+        return self._opened(record)
+
+    def _opened(self, record: RelyingPartySession) -> SignedIn | None:
+        opened = self._seal.open(record.sealed, context=f"rp_session:{record.digest}")
         if opened is None:
             return None
         try:
@@ -173,6 +204,31 @@ class Sessions:
 
     async def end(self, signed_in: SignedIn) -> None:
         await self._store.delete(signed_in.record.digest)
+
+    async def end_held(self, request: HttpRequest) -> None:
+        """End the session of the browser, whichever provider's it is: its cookie is being replaced."""
+        value = read_cookies(request.headers).get(self._cookie)
+        for digest in self._handles.digests("rp_session", value) if value else ():
+            await self._store.delete(digest)
+
+    async def of(self, issuer: str, subject: str) -> tuple[SignedIn, ...]:
+        """The live sessions of a user, oldest first."""
+        now = self._clock()
+        found = await self._store.list(issuer=issuer, subject=subject)
+        opened = [self._opened(record) for record in found if now < record.expires_at]
+        return tuple(signed_in for signed_in in opened if signed_in is not None)
+
+    async def matching(
+        self, issuer: str, *, session_id: str | None = None, subject: str | None = None
+    ) -> Sequence[RelyingPartySession]:
+        """The sessions with that `sid`, of that user, or both; expired or not."""
+        return await self._store.list(issuer=issuer, session_id=session_id, subject=subject)
+
+    async def end_matching(
+        self, issuer: str, *, session_id: str | None = None, subject: str | None = None
+    ) -> int:
+        """End those sessions; how many there were."""
+        return await self._store.delete_by(issuer=issuer, session_id=session_id, subject=subject)
 
     def has_cookie(self, request: HttpRequest) -> bool:
         return self._cookie in read_cookies(request.headers)

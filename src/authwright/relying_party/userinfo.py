@@ -1,15 +1,21 @@
-"""The UserInfo endpoint as a client sees it, JSON or signed (OpenID Connect Core §5.3)."""
+"""The UserInfo endpoint as a client sees it: JSON, signed, encrypted (OpenID Connect Core §5.3)."""
 
 from collections.abc import Mapping
 
+from authwright.crypto.jwe import JweRejected
 from authwright.crypto.jwt import JwtRejected
-from authwright.protocol.http import Fetch, Headers, Json
+from authwright.crypto.keys import SigningKey
+from authwright.protocol.http import Headers, HttpResponse, Json
 from authwright.protocol.metadata import ProviderMetadata
 from authwright.protocol.userinfo import SCOPE_CLAIMS
+from authwright.relying_party.back_channel import BackChannel
 from authwright.relying_party.client import SIGNING_ALGORITHMS, RelyingPartyClient
+from authwright.relying_party.encrypted import content_of, jws_of
 from authwright.relying_party.errors import ResponseRejected
-from authwright.remote.documents import RemoteFault, read_json, request_to, send
+from authwright.remote.documents import RemoteFault, read_json, request_to
 from authwright.remote.keys import RemoteKeys
+
+_ACCEPTED = Headers.of({"accept": "application/json, application/jwt"})
 
 
 def wants_userinfo(
@@ -28,29 +34,64 @@ def wants_userinfo(
 
 
 async def fetch_userinfo(
-    fetch: Fetch,
+    channel: BackChannel,
     keys: RemoteKeys,
     metadata: ProviderMetadata,
-    client: RelyingPartyClient,
     access_token: str,
+    dpop_key: SigningKey | None = None,
 ) -> Mapping[str, Json]:
     """The claims as they came; their `sub` is the caller's to check. Raises ResponseRejected or RemoteFault."""
+    client = channel.client
+    # 1. Ask.
     if metadata.userinfo_endpoint is None:
         raise ResponseRejected("no_userinfo_endpoint")
-    headers = Headers.of(
-        (("authorization", f"Bearer {access_token}"), ("accept", "application/json, application/jwt"))
-    )
-    response = await send(fetch, request_to("GET", metadata.userinfo_endpoint, headers))
+    request = request_to("GET", metadata.userinfo_endpoint, _ACCEPTED)
+    response = await channel.send_with_token(request, access_token, dpop_key=dpop_key)
     if response.status >= 500 or response.status == 429:
         raise RemoteFault("userinfo_unavailable")
     if response.status != 200:
-        raise ResponseRejected("userinfo_status")
+        raise ResponseRejected("userinfo_status", status=response.status)
+
+    # 2. JSON, where neither a signature nor encryption is registered. Without a type it is read as JSON too.
     media_type = (response.headers.get("content-type") or "").partition(";")[0].strip().lower()
-    if media_type == "application/jwt":
-        return await _signed(response.body, keys, metadata.issuer, client)
-    # An answer without a type is read as JSON too: it is checked all the same.
-    if media_type not in ("application/json", ""):
+    if media_type in ("application/json", ""):
+        if client.userinfo_algorithms or _is_encrypted(client):
+            raise ResponseRejected("userinfo_not_protected")
+        return _read_claims(response)
+    if media_type != "application/jwt":
         raise ResponseRejected("userinfo_type")
+
+    # 3. A JWT: opened, then verified. Core §5.3.2: encrypted without a signature, it holds plain claims.
+    try:
+        token = response.body.decode("ascii").strip()
+        if client.encrypted is not None and _is_encrypted(client):
+            inner = content_of(token, client.encrypted)
+            if inner.startswith(b"{"):
+                if client.userinfo_algorithms:
+                    raise ResponseRejected("userinfo_signature")
+                return _read_claims(HttpResponse(200, body=inner))
+            token = jws_of(inner)
+        verified = await keys.verify(token, algorithms=_algorithms(client, metadata), types=("", "jwt"))
+    except JweRejected:
+        raise ResponseRejected("userinfo_encryption") from None
+    except (UnicodeDecodeError, JwtRejected):
+        raise ResponseRejected("userinfo_signature") from None
+    _check_signed(verified.claims, metadata.issuer, client)
+    return verified.claims
+
+
+def _is_encrypted(client: RelyingPartyClient) -> bool:
+    return client.encrypted is not None and client.encrypted.userinfo
+
+
+def _algorithms(client: RelyingPartyClient, metadata: ProviderMetadata) -> tuple[str, ...]:
+    """Those that are registered, else those of ours that the provider says it uses."""
+    accepted = client.userinfo_algorithms or SIGNING_ALGORITHMS
+    offered = metadata.userinfo_signing_alg_values_supported or SIGNING_ALGORITHMS
+    return tuple(algorithm for algorithm in accepted if algorithm in offered)
+
+
+def _read_claims(response: HttpResponse) -> Mapping[str, Json]:
     try:
         content = read_json(response)
     except RemoteFault:
@@ -60,18 +101,10 @@ async def fetch_userinfo(
     return content
 
 
-async def _signed(
-    body: bytes, keys: RemoteKeys, issuer: str, client: RelyingPartyClient
-) -> Mapping[str, Json]:
-    try:
-        token = body.decode("ascii").strip()
-        verified = await keys.verify(token, algorithms=SIGNING_ALGORITHMS, types=("", "jwt"))
-    except (UnicodeDecodeError, JwtRejected):
-        raise ResponseRejected("userinfo_signature") from None
+def _check_signed(claims: Mapping[str, Json], issuer: str, client: RelyingPartyClient) -> None:
     # Core §5.3.2: a signed answer names its issuer and its audience; an ID token of another client would not fit.
-    audience = verified.claims.get("aud")
-    if verified.claims.get("iss") != issuer:
+    if claims.get("iss") != issuer:
         raise ResponseRejected("userinfo_iss")
+    audience = claims.get("aud")
     if audience != client.client_id and not (isinstance(audience, list) and client.client_id in audience):
         raise ResponseRejected("userinfo_aud")
-    return verified.claims

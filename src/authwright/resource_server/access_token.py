@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 from authwright.crypto.jwt import JwtRejected, check_claims
 from authwright.protocol.http import Json
+from authwright.protocol.token import CLIENT_SUBJECT, SUBJECT_TYPE
 from authwright.resource_server.refusals import invalid_token
 from authwright.ticket import Confirmation
 
@@ -31,6 +32,23 @@ class AccessToken:
     """Everything the token, or its introspection, says."""
     value: str = field(repr=False)
     """The token itself, for exchange or for calls on the user's behalf."""
+
+    @property
+    def acr(self) -> str | None:
+        """How the user signed in, as far as the token says (RFC 9470 §6.1)."""
+        value = self.claims.get("acr")
+        return value if isinstance(value, str) else None
+
+    @property
+    def auth_time(self) -> datetime | None:
+        """When the user signed in, as far as the token says (RFC 9470 §6.1)."""
+        value = self.claims.get("auth_time")
+        return _moment(value) if _is_moment(value) else None
+
+    @property
+    def acts_for_itself(self) -> bool:
+        """Whether a client stands behind it and no user: `sub` is then the client's id (RFC 9700 §4.15)."""
+        return self.claims.get(SUBJECT_TYPE) == CLIENT_SUBJECT
 
     def allows(self, *scopes: str) -> bool:
         """Whether all of `scopes` were granted."""
@@ -102,6 +120,10 @@ def _texts(value: Json) -> tuple[str, ...]:
 def _moment(value: Json) -> datetime | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 253_402_300_799:
+    if not _is_moment(value):
         raise invalid_token("exp")
     return datetime.fromtimestamp(value, UTC)
+
+
+def _is_moment(value: Json) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value < 253_402_300_799

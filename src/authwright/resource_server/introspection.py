@@ -82,7 +82,12 @@ class Introspector:
             raise RemoteFault("no_introspection_endpoint")
         pairs = (("token", token), ("token_type_hint", "access_token"))
         request = authenticated_form(
-            metadata.introspection_endpoint, self._settings.client_id, self._settings.auth, pairs
+            metadata.introspection_endpoint,
+            self._settings.client_id,
+            self._settings.auth,
+            pairs,
+            issuer=metadata.issuer,
+            now=self._clock(),
         )
         response = await send(self._fetch, _asking_for_signed(request) if self._settings.signed else request)
         # A refusal of our own credentials says nothing of the token.
