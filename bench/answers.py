@@ -39,6 +39,17 @@ def machine_token(algorithm: str | None) -> Check:
     return check
 
 
+def bound_token(answer: Mapping[str, Any], spent: str) -> None:
+    """An opaque access token for a client that proved a key."""
+    check_format(answer.get("access_token"), None, "access token")
+    expect(answer.get("token_type") == "DPoP", f"token type: {answer.get('token_type')}")
+
+
+def still_pending(answer: Mapping[str, Any], spent: str) -> None:
+    """Nobody has answered yet, and the device may ask again."""
+    expect(answer.get("error") == "authorization_pending", f"refused with {answer.get('error')}")
+
+
 def user_tokens(algorithm: str | None, *, rotated: bool) -> Check:
     """An ES256 ID token, an access token, and with `rotated` another refresh token than the one spent."""
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from bench.answers import AnswerIsWrong, Check
 from bench.rows import API_SCOPE, CALLBACK, RESOURCES, SECRET, VERIFIER, Row, Work
+from bench.signed import KINDS, public_jwk, signed
 from tests.servers.node import find_node
 from tests.servers.postgres import dsn_of, postgres, run_sql
 from tests.servers.process import ROOT, find_free_port
@@ -60,6 +61,9 @@ class Contender:
     def make(self, kind: str, client_id: str, count: int) -> Path:
         """A file of `count` values it just made, one a line. Raises CannotMeasure."""
         file = DIRECTORY / f"{self.name}-values.txt"
+        if kind in KINDS:
+            file.write_text("".join(f"{value}\n" for value in signed(kind, client_id, self.url, count)))
+            return file
         if self._process.stdin is None or self._process.stdout is None:
             raise AssertionError("started without pipes")
         try:
@@ -81,10 +85,13 @@ class Contender:
         request = urllib.request.Request(self.url + work.path, body, dict(headers), method=work.method)
         try:
             with urllib.request.urlopen(request, timeout=10) as answer:
-                members: dict[str, Any] = json.load(answer)
+                status, content = answer.status, answer.read()
         except urllib.error.HTTPError as refusal:
-            text = refusal.read(500).decode(errors="replace")
-            raise AnswerIsWrong(f"{self.name} answers {refusal.code}: {text}") from None
+            status, content = refusal.code, refusal.read()
+        if status != work.status:
+            text = content[:500].decode(errors="replace")
+            raise AnswerIsWrong(f"{self.name} answers {status}: {text}")
+        members: dict[str, Any] = json.loads(content)
         try:
             check(members, value)
         except AnswerIsWrong as wrong:
@@ -162,7 +169,7 @@ def ours(row: Row, store: str, cpu: int, profile: Path | None) -> Iterator[Conte
     """Our server for a row; `store` is what `bench.server` calls it."""
     port = find_free_port()
     command: list[str | Path] = [sys.executable, "-m", "bench.server", "--port", str(port), "--store", store]
-    command += ["--algorithms", row.algorithms]
+    command += ["--algorithms", row.algorithms, "--jwk", json.dumps(public_jwk())]
     if profile is not None:
         command += ["--profile", profile]
     environ = {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
@@ -188,6 +195,7 @@ def peer(seconds: int, cpu: int) -> Iterator[Contender]:
         "verifier": VERIFIER,
         "scope": API_SCOPE,
         "resources": ",".join(f"{uri}={algorithm}" for uri, algorithm in RESOURCES.items()),
+        "jwk": json.dumps(public_jwk()),
     }
     command: list[str | Path] = [node.path, script]
     for name, value in options.items():

@@ -88,10 +88,12 @@ class Load:
         for attempt in (1, 2, 3):
             values = _prepare(contender, work, seconds, rate * attempt)
             found, measured = self._measured(contender, work, seconds, values)
-            if found["refused"] or found["broken"]:
+            # Where a right answer is a refusal, the script counts the wrong ones.
+            wrong = found["refused"] if work.status == 200 else found["wrong"]
+            if wrong or found["broken"]:
                 raise Refused(
-                    f"{contender.name}: {found['refused']} answers that are not 2xx and {found['broken']} broken"
-                    f" connections of {found['requests']} requests"
+                    f"{contender.name}: {wrong} answers that are not {'2xx' if work.status == 200 else work.status}"
+                    f" and {found['broken']} broken connections of {found['requests']} requests"
                 )
             if not found["exhausted"]:
                 return measured
@@ -102,14 +104,14 @@ class Load:
     ) -> tuple[dict[str, int], Round]:
         # 1. How things are before.
         before = self._probe()
-        busy, served, loaded = _busy_seconds(), contender.cpu_seconds(), _children_seconds()
+        busy, served, loaded = busy_seconds(), contender.cpu_seconds(), _children_seconds()
         began = time.monotonic()
         # 2. The load.
         found = self._wrk(contender, work, seconds, values)
         # 3. How things are after.
         passed = time.monotonic() - began
         server, load = contender.cpu_seconds() - served, _children_seconds() - loaded
-        strangers = max(0.0, _busy_seconds() - busy - server - load) if self._strangers_count else 0.0
+        strangers = max(0.0, busy_seconds() - busy - server - load) if self._strangers_count else 0.0
         duration = found["duration"] / 1e6
         return found, Round(
             rps=found["requests"] / duration,
@@ -160,7 +162,7 @@ def _children_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _busy_seconds() -> float:
+def busy_seconds() -> float:
     """What all programs on this machine have used so far: user, nice, system and interrupts."""
     fields = Path("/proc/stat").read_text().partition("\n")[0].split()[1:]
     return sum(int(fields[at]) for at in (0, 1, 2, 5, 6)) / os.sysconf("SC_CLK_TCK")

@@ -24,6 +24,7 @@ const { values: options } = parseArgs({
     verifier: { type: 'string' },
     scope: { type: 'string' },
     resources: { type: 'string' },
+    jwk: { type: 'string' },
   },
 });
 const limit = Number(options.limit);
@@ -117,8 +118,31 @@ const provider = new Provider(`http://127.0.0.1:${options.port}`, {
     { ...service, client_id: 'service' },
     { ...service, client_id: 'service-jwt' },
     {
+      ...service,
+      client_id: 'signer',
+      client_secret: undefined,
+      token_endpoint_auth_method: 'private_key_jwt',
+      token_endpoint_auth_signing_alg: 'ES256',
+      jwks: { keys: [{ ...JSON.parse(options.jwk), use: 'sig' }] },
+    },
+    {
+      ...machine,
+      client_id: 'tv',
+      redirect_uris: [],
+      response_types: [],
+      grant_types: ['urn:ietf:params:oauth:grant-type:device_code', 'refresh_token'],
+    },
+    {
       ...machine,
       client_id: 'web',
+      redirect_uris: [options.callback],
+      response_types: ['code'],
+      grant_types: ['authorization_code', 'refresh_token'],
+      id_token_signed_response_alg: 'ES256',
+    },
+    {
+      ...machine,
+      client_id: 'web-jwt',
       redirect_uris: [options.callback],
       response_types: ['code'],
       grant_types: ['authorization_code', 'refresh_token'],
@@ -158,6 +182,8 @@ const provider = new Provider(`http://127.0.0.1:${options.port}`, {
   features: {
     devInteractions: { enabled: false },
     clientCredentials: { enabled: true },
+    deviceFlow: { enabled: true },
+    dPoP: { enabled: true },
     introspection: {
       enabled: true,
       allowedPolicy: (_context, client, token) => token.clientId === client.clientId,
@@ -179,6 +205,7 @@ const provider = new Provider(`http://127.0.0.1:${options.port}`, {
     AccessToken: 3600,
     AuthorizationCode: 600,
     ClientCredentials: 3600,
+    DeviceCode: 600,
     Grant: 86400,
     IdToken: 3600,
     Interaction: 600,
@@ -190,11 +217,23 @@ provider.on('server_error', (_context, error) => console.error(error));
 
 const challenge = createHash('sha256').update(options.verifier).digest('base64url');
 const userScope = 'openid profile email';
+// What makes its access tokens JWTs, as our default has them: a resource that was granted and is asked for.
+const jwtResource = [...resources].find(([, alg]) => alg === 'ES256')[0];
+
+let userCodes = 0;
 
 async function value(kind, client) {
   const now = Math.floor(Date.now() / 1000);
+  if (kind === 'device_code') {
+    const params = { client_id: client.clientId, scope: `${userScope} offline_access` };
+    userCodes += 1;
+    return new provider.DeviceCode({ client, params, userCode: `BCDF${userCodes}`, deviceInfo: {} }).save();
+  }
   const grant = new provider.Grant({ clientId: client.clientId, accountId: 'u-alice' });
   grant.addOIDCScope(`${userScope} offline_access`);
+  const jwt = client.clientId === 'web-jwt';
+  if (jwt) grant.addResourceScope(jwtResource, options.scope);
+  const scope = jwt ? `${userScope} ${options.scope}` : userScope;
   const common = {
     client,
     accountId: 'u-alice',
@@ -202,10 +241,11 @@ async function value(kind, client) {
     gty: 'authorization_code',
     claims: {},
     expiresWithSession: false,
+    ...(jwt ? { resource: jwtResource } : {}),
   };
   if (kind === 'authorization_code') {
     const code = {
-      scope: userScope,
+      scope,
       redirectUri: options.callback,
       authTime: now,
       nonce: 'n-0S6_WzA2Mj',
@@ -215,7 +255,7 @@ async function value(kind, client) {
     return new provider.AuthorizationCode({ ...common, ...code }).save();
   }
   if (kind === 'refresh_token') {
-    const refresh = { scope: `${userScope} offline_access`, authTime: now, nonce: 'n-0S6_WzA2Mj', iiat: now, rotations: 0 };
+    const refresh = { scope: `${scope} offline_access`, authTime: now, nonce: 'n-0S6_WzA2Mj', iiat: now, rotations: 0 };
     return new provider.RefreshToken({ ...common, ...refresh }).save();
   }
   return new provider.AccessToken({ ...common, scope: userScope }).save();

@@ -1,5 +1,6 @@
 -- Ends every script: one line of JSON that bench/load.py reads.
--- Times are microseconds. `exhausted` is 1 when a thread had no prepared value left.
+-- Times are microseconds. `exhausted` is 1 when a thread had no prepared value left; `wrong` counts the answers whose
+-- status is not the one a job wants.
 local threads = {}
 
 function setup(thread)
@@ -8,9 +9,10 @@ function setup(thread)
 end
 
 function done(summary, latency)
-  local exhausted = 0
+  local exhausted, wrong = 0, 0
   for _, thread in ipairs(threads) do
     exhausted = math.max(exhausted, thread:get("exhausted") or 0)
+    wrong = wrong + (thread:get("wrong") or 0)
   end
   local errors = summary.errors
   local members = {
@@ -21,6 +23,7 @@ function done(summary, latency)
     p50 = latency:percentile(50),
     p99 = latency:percentile(99),
     exhausted = exhausted,
+    wrong = wrong,
   }
   local parts = {}
   for name, value in pairs(members) do

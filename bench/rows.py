@@ -4,21 +4,25 @@ A mark is a ratio, ours to the peer's, with our store durable (SQLite, `synchron
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlencode
 
 import msgspec
 
-from authwright.protocol.client_credentials import basic_authorization
+from authwright.protocol.client_credentials import JWT_BEARER_ASSERTION, basic_authorization
+from authwright.protocol.device import DEVICE_CODE
 from bench.answers import (
     Check,
+    bound_token,
     introspected,
     key_set,
     machine_token,
     provider_metadata,
+    still_pending,
     user_info,
     user_tokens,
 )
+from bench.signed import ASSERTION, PROOF
 
 SECRET = "bench-secret-bench-secret-bench-secret-0"
 CALLBACK = "https://app.example/auth/callback"
@@ -28,7 +32,7 @@ API_SCOPE = "api:read"
 RESOURCES: Mapping[str, str] = {"urn:bench:es256": "ES256", "urn:bench:rs256": "RS256"}
 
 FORM = "application/x-www-form-urlencoded"
-CODE, REFRESH, ACCESS = "authorization_code", "refresh_token", "access_token"
+CODE, REFRESH, ACCESS, DEVICE = "authorization_code", "refresh_token", "access_token", "device_code"
 
 MIN_RATIO = 1.0
 """Below this the run fails."""
@@ -37,7 +41,7 @@ MAX_RSS_MB = 80.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spends:
-    """What must be made before a round: values of a kind that a client may use."""
+    """What must be made before a round: values of a kind that a client may use, by the server or by us (signed.py)."""
 
     kind: str
     client_id: str
@@ -56,6 +60,8 @@ class Work:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str | None = None
     spends: Spends | None = None
+    status: int = 200
+    """Of a right answer."""
 
     def request(self, value: str) -> tuple[Mapping[str, str], bytes | None]:
         """Headers and body of one real request with `value`."""
@@ -72,7 +78,10 @@ class Work:
         lines = [f"{name} = {quoted(text)}" for name, text in members.items() if text is not None]
         headers = ", ".join(f"[{quoted(name)}] = {quoted(text)}" for name, text in self.headers.items())
         once = self.spends is not None and self.spends.once
-        return f"return {{ {', '.join(lines)}, headers = {{ {headers} }}, once = {str(once).lower()} }}\n"
+        lines += [f"headers = {{ {headers} }}", f"once = {str(once).lower()}"]
+        if self.status != 200:
+            lines.append(f"status = {self.status}")
+        return f"return {{ {', '.join(lines)} }}\n"
 
 
 def quoted(text: str) -> str:
@@ -105,6 +114,8 @@ class Row:
     max_p99_ms: float = 20.0
     """With the durable store."""
     max_p99_memory_ms: float = 5.0
+    same_work: bool = True
+    """False where the peer does less: it is shown, and nothing is judged by it."""
     limit: str = ""
     """What keeps the row below its first mark, found by measuring; shown only while it is below."""
 
@@ -133,19 +144,47 @@ def machine(client_id: str, **params: str) -> Work:
     return form(client_id, {"grant_type": "client_credentials", "scope": API_SCOPE, **params})
 
 
-def redemption(client_id: str) -> Work:
+def signing_machine(client_id: str) -> Work:
+    """A client that sends an assertion instead of a secret."""
+    params = {
+        "grant_type": "client_credentials",
+        "scope": API_SCOPE,
+        "client_assertion_type": JWT_BEARER_ASSERTION,
+        "client_assertion": "@@",
+    }
+    spends = Spends(kind=ASSERTION, client_id=client_id, once=True)
+    body = urlencode(params, safe="@")
+    return Work(method="POST", path="/token", headers={"Content-Type": FORM}, body=body, spends=spends)
+
+
+def proving_machine(client_id: str) -> Work:
+    """A client whose token is bound to the key it proves."""
+    plain = machine(client_id)
+    spends = Spends(kind=PROOF, client_id=client_id, once=True)
+    return replace(plain, headers={**plain.headers, "DPoP": "@@"}, spends=spends)
+
+
+def polling(client_id: str) -> Work:
+    """A device that asks while nobody has answered; each asks once, since it has to wait before it asks again."""
+    params = {"grant_type": DEVICE_CODE, "device_code": "@@"}
+    spends = Spends(kind=DEVICE, client_id=client_id, once=True)
+    return replace(form(client_id, params, spends=spends), status=400)
+
+
+def redemption(client_id: str, **more: str) -> Work:
     params = {
         "grant_type": CODE,
         "redirect_uri": CALLBACK,
         "code_verifier": VERIFIER,
         "code": "@@",
+        **more,
     }
     return form(client_id, params, spends=Spends(kind=CODE, client_id=client_id, once=True))
 
 
-def rotation(client_id: str) -> Work:
+def rotation(client_id: str, **more: str) -> Work:
     spends = Spends(kind=REFRESH, client_id=client_id, chained=True)
-    return form(client_id, {"grant_type": REFRESH, "refresh_token": ""}, spends=spends)
+    return form(client_id, {"grant_type": REFRESH, **more, "refresh_token": ""}, spends=spends)
 
 
 def introspection(path: str) -> Work:
@@ -191,6 +230,20 @@ ROWS: tuple[Row, ...] = (
         limit="an RSA signature takes some 215 µs, half of what the request costs",
     ),
     Row(
+        name="cc_private_key_jwt",
+        title="client credentials, opaque, by an ES256 assertion of the client",
+        ours=signing_machine("signer"),
+        check=machine_token(None),
+        durable=Mark(),
+    ),
+    Row(
+        name="cc_dpop",
+        title="client credentials, opaque, bound to a key by an ES256 DPoP proof",
+        ours=proving_machine("service"),
+        check=bound_token,
+        durable=Mark(),
+    ),
+    Row(
         name="code",
         title="code redemption: ES256 ID token, opaque access token",
         ours=redemption("web"),
@@ -203,11 +256,9 @@ ROWS: tuple[Row, ...] = (
         name="code_jwt",
         title="code redemption: ES256 ID token and access token (our default)",
         ours=redemption("web-jwt"),
-        peer=redemption("web"),
+        peer=redemption("web-jwt", resource="urn:bench:es256"),
         check=user_tokens("ES256", rotated=False),
-        peer_check=user_tokens(None, rotated=False),
         durable=Mark(),
-        limit="a second signature and a longer answer",
     ),
     Row(
         name="refresh",
@@ -222,11 +273,17 @@ ROWS: tuple[Row, ...] = (
         name="refresh_jwt",
         title="refresh with rotation: ES256 ID token and access token (our default)",
         ours=rotation("web-jwt"),
-        peer=rotation("web"),
+        peer=rotation("web-jwt", resource="urn:bench:es256"),
         check=user_tokens("ES256", rotated=True),
-        peer_check=user_tokens(None, rotated=True),
         durable=Mark(),
-        limit="a second signature and a longer answer, against an opaque token of the peer",
+    ),
+    Row(
+        name="device_polling",
+        title="a device polls while nobody has answered",
+        ours=polling("tv"),
+        check=still_pending,
+        same_work=False,
+        durable=Mark(),
     ),
     Row(
         name="introspect",

@@ -24,8 +24,10 @@ from pathlib import Path
 from bench.answers import AnswerIsWrong
 from bench.contenders import DIRECTORY, CannotMeasure, Contender, Stores, ours, peer, stores
 from bench.load import FIRST_GUESS, Load, Probe, Refused, Round
-from bench.results import Result, Side, failed, judge, save, setup_of, table, write_page
-from bench.rows import ROWS, Row, Work
+from bench.results import AnyRow, Result, Side, failed, judge, rows_by_name, save, setup_of, table, write_page
+from bench.rows import Row, Work
+from bench.rp_rounds import party
+from bench.rp_rows import PartyRow
 from tests.servers.postgres import NoPostgres
 
 
@@ -33,7 +35,7 @@ from tests.servers.postgres import NoPostgres
 class Options:
     """What was asked for on the command line."""
 
-    rows: tuple[Row, ...]
+    rows: tuple[AnyRow, ...]
     seconds: int
     rounds: int
     warm_up: int
@@ -64,9 +66,11 @@ def main() -> None:
 
 def parse(arguments: Sequence[str]) -> Options:
     """The options; ends here with --write-docs."""
-    names = [row.name for row in ROWS]
+    known = rows_by_name()
+    names = list(known)
     parser = argparse.ArgumentParser(
-        prog="make bench", description="Our endpoints beside npm oidc-provider, one core each."
+        prog="make bench",
+        description="Our endpoints beside npm oidc-provider, our relying party beside Authlib, one core each.",
     )
     parser.add_argument("--rows", default=",".join(names), help=f"some of {', '.join(names)}")
     parser.add_argument("--seconds", type=int, default=3, help="length of a round (3)")
@@ -93,7 +97,7 @@ def parse(arguments: Sequence[str]) -> Options:
     if min(given.seconds, given.rounds, given.warm_up) < 1:
         parser.error("--seconds, --rounds and --warm-up are at least 1")
     return Options(
-        rows=tuple(row for row in ROWS if row.name in wanted),
+        rows=tuple(row for row in known.values() if row.name in wanted),
         seconds=given.seconds,
         rounds=given.rounds,
         warm_up=given.warm_up,
@@ -114,7 +118,12 @@ def run(options: Options) -> list[Result]:
     with stores(options.store) as kept:
         for row in options.rows:
             began = time.monotonic()
-            result = measure(row, options, kept, load, cpus)
+            if isinstance(row, PartyRow):
+                if options.profile:
+                    continue
+                result = measure_party(row, options, probe, cpus[0])
+            else:
+                result = measure(row, options, kept, load, cpus)
             results.append(result)
             print(f"{row.name}: {told(result)}  [{time.monotonic() - began:.0f} s]", flush=True)
     return results
@@ -171,6 +180,29 @@ def compare(row: Row, options: Options, load: Load, us: Contender, them: Contend
     if them is None:
         return judge(row, options.store, ours_side, us.memory_mb())
     return judge(row, options.store, ours_side, us.memory_mb(), Side.of(rounds[1]), them.memory_mb())
+
+
+def measure_party(row: PartyRow, options: Options, probe: Probe, cpu: int) -> Result:
+    """One row without sockets; both sides are there, and take their rounds in turn."""
+    try:
+        with ExitStack() as stack:
+            sides = [stack.enter_context(party("ours", row.name, cpu))]
+            if options.with_peer and row.with_peer:
+                sides.append(stack.enter_context(party("authlib", row.name, cpu)))
+            for side in sides:
+                side.round(min(options.warm_up, 1), probe)
+            rounds: list[list[Round]] = [[] for _ in sides]
+            for number in range(2 * options.rounds):
+                if number >= options.rounds and all(_enough(one, options.rounds) for one in rounds):
+                    break
+                for at, side in enumerate(sides):
+                    rounds[at].append(side.round(options.seconds, probe))
+            found, memory = [Side.of(one) for one in rounds], [side.memory_mb() for side in sides]
+    except CannotMeasure as wrong:
+        return failed(row, "memory", str(wrong))
+    if len(sides) == 1:
+        return judge(row, "memory", found[0], memory[0])
+    return judge(row, "memory", found[0], memory[0], found[1], memory[1])
 
 
 def _enough(rounds: Sequence[Round], wanted: int) -> bool:

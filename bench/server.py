@@ -10,19 +10,23 @@ of standard input ends the server, so that none is left behind.
 import argparse
 import asyncio
 import cProfile
+import json
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from authwright.asgi.served_provider import ServedProvider
 from authwright.clock import utcnow
 from authwright.crypto.handles import Handles, random_id
 from authwright.crypto.seal import RootKeys, Seal
+from authwright.protocol.device import DEVICE_CODE
 from authwright.protocol.pkce import challenge_of
 from authwright.protocol.token import AUTHORIZATION_CODE
 from authwright.provider.clients import ClientRegistration
+from authwright.provider.device_codes import DeviceCodes
 from authwright.provider.minting import Minted, Minting
 from authwright.provider.settings import Resource
 from authwright.provider.signing import Signing
@@ -51,6 +55,7 @@ LIFETIMES = {
 USER_SCOPES = ("openid", "profile", "email", "offline_access")
 
 CLIENTS: tuple[ClientRegistration, ...] = (
+    client("tv", SECRET, grant_types=[DEVICE_CODE, "refresh_token"], scope=" ".join(USER_SCOPES)),
     client(
         "service",
         SECRET,
@@ -77,6 +82,18 @@ CLIENTS: tuple[ClientRegistration, ...] = (
 )
 
 
+def signer(jwk: Mapping[str, Any]) -> ClientRegistration:
+    """The client that signs with the key of this run."""
+    return client(
+        "signer",
+        grant_types=["client_credentials"],
+        scope=API_SCOPE,
+        jwks={"keys": [{**jwk, "use": "sig"}]},
+        token_endpoint_auth_signing_alg="ES256",
+        access_token_format="opaque",
+    )
+
+
 @asynccontextmanager
 async def opened(store: str) -> AsyncIterator[Stores]:
     """The stores that `store` names: "memory", "sqlite:PATH" or a PostgreSQL DSN."""
@@ -90,13 +107,15 @@ async def opened(store: str) -> AsyncIterator[Stores]:
             yield postgres.stores
 
 
-def provider_on(stores: Stores, issuer: str, algorithms: tuple[str, ...]) -> ServedProvider:
+def provider_on(
+    stores: Stores, issuer: str, algorithms: tuple[str, ...], clients: Sequence[ClientRegistration]
+) -> ServedProvider:
     """The provider that is measured."""
     return standard_provider(
         issuer=issuer,
         stores=stores,
         keys=KEYS,
-        clients=CLIENTS,
+        clients=clients,
         users=[
             user(
                 "alice",
@@ -121,9 +140,9 @@ class Mint:
         signing = Signing(
             stores.keys, Seal(KEYS, "signing-key"), algorithms=provider.settings.algorithms, clock=utcnow
         )
-        self._minting = Minting(
-            settings=provider.settings, handles=Handles(KEYS.derive("handles")), signing=signing
-        )
+        handles = Handles(KEYS.derive("handles"))
+        self._minting = Minting(settings=provider.settings, handles=handles, signing=signing)
+        self._devices = DeviceCodes(tickets=stores.tickets, handles=handles, settings=provider.settings)
         self._stores = stores
         self._clients = {item.client.client_id: item.client for item in CLIENTS}
 
@@ -138,6 +157,8 @@ class Mint:
         return values
 
     async def _value(self, kind: TokenKind, for_client: Client) -> str:
+        if kind is TokenKind.DEVICE_CODE:
+            return (await self._devices.begin(for_client, USER_SCOPES, (), utcnow())).device_code
         minted = await self._minted(kind, for_client)
         if minted.record is None:
             raise ValueError(f"{kind} has no record")
@@ -186,11 +207,16 @@ async def obey(mint: Mint, profile: cProfile.Profile | None) -> None:
 
 
 async def serve(
-    port: int, store: str, algorithms: tuple[str, ...], profile: cProfile.Profile | None = None
+    port: int,
+    store: str,
+    algorithms: tuple[str, ...],
+    jwk: Mapping[str, Any],
+    profile: cProfile.Profile | None = None,
 ) -> None:
     """Until standard input ends."""
     async with opened(store) as stores:
-        provider = provider_on(stores, f"http://127.0.0.1:{port}", algorithms)
+        clients = (*CLIENTS, signer(jwk)) if jwk else CLIENTS
+        provider = provider_on(stores, f"http://127.0.0.1:{port}", algorithms, clients)
         server = DrainingServer(server_config(provider))
         if profile is not None:
             profile.enable()
@@ -210,13 +236,15 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--store", required=True)
     parser.add_argument("--algorithms", default="ES256,RS256")
+    parser.add_argument("--jwk", type=json.loads, default={}, help="the public key of the client that signs")
     parser.add_argument(
         "--profile", default="", help="a file for cProfile's figures of the event loop's thread"
     )
     options = parser.parse_args()
     profile = cProfile.Profile() if options.profile else None
     try:
-        run(serve(options.port, options.store, tuple(options.algorithms.split(",")), profile))
+        algorithms = tuple(options.algorithms.split(","))
+        run(serve(options.port, options.store, algorithms, options.jwk, profile))
     finally:
         if profile is not None:
             profile.disable()

@@ -16,6 +16,7 @@ from tests.servers.chromium import chromium, chromium_path
 from tests.servers.node import Node, find_node
 from tests.servers.postgres import NoPostgres, dsn_of, make_fast, postgres, run_sql
 from tests.servers.process import ServerProcesses, find_free_port
+from tests.servers.valkey import NoValkey, ValkeyProcess, valkey, valkey_process
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, Page
@@ -74,6 +75,26 @@ def postgres_database(postgres_dsn: str) -> Iterator[str]:
     run_sql(postgres_dsn, f"CREATE DATABASE {name}")
     yield dsn_of(postgres_dsn, name)
     run_sql(postgres_dsn, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    """A real Valkey, one for the whole run: names in it must be a test's own."""
+    try:
+        with valkey() as url:
+            yield url
+    except NoValkey as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def valkey_server() -> Iterator[ValkeyProcess]:
+    """A real Valkey of a test's own, to be stopped, started again or flushed."""
+    try:
+        with valkey_process() as process:
+            yield process
+    except NoValkey as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")

@@ -21,10 +21,12 @@ ROOMS = ("protocol",)
 # The short names that comments use, and the name that stands in the table.
 DOCUMENTS = {
     "CIBA Core": "CIBA Core",
+    "JARM": "JARM",
     "Core": "OpenID Connect Core",
     "Discovery": "OpenID Connect Discovery",
     "RP-Initiated Logout": "OpenID Connect RP-Initiated Logout",
     "Back-Channel Logout": "OpenID Connect Back-Channel Logout",
+    "Front-Channel Logout": "OpenID Connect Front-Channel Logout",
     "Session Management": "OpenID Connect Session Management",
     "Multiple Response Type Encoding Practices": "Multiple Response Types",
     "Form Post Response Mode": "Form Post Response Mode",

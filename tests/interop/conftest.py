@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.interop.fleet import Fleet, launched
 from tests.interop.provider_app import ISSUER_VARIABLE
 from tests.servers.process import ROOT, ServerProcesses, find_free_port
 
@@ -29,3 +30,15 @@ def our_issuer(processes: ServerProcesses) -> str:
     )
     server.wait_for(f"{issuer}/.well-known/openid-configuration")
     return issuer
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """Our provider under uvicorn behind a proxy that ends TLS, with a client for each way to authenticate."""
+    directory = tmp_path_factory.mktemp("fleet")
+    started = ServerProcesses(directory)
+    try:
+        with launched(directory, started) as running:
+            yield running
+    finally:
+        started.stop()

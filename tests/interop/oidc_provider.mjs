@@ -1,10 +1,11 @@
-// npm oidc-provider with one account and plain forms. Takes one JSON argument: port, clients, account.
+// npm oidc-provider with one account and plain forms. Takes one JSON argument: port, clients, account, and `nonces`,
+// whether DPoP proofs need a nonce.
 // Each line it prints is an event: [name, client_id, what it was about].
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:http';
 import Provider from 'oidc-provider';
 
-const { port, clients, account } = JSON.parse(process.argv[2]);
+const { port, clients, account, nonces = false } = JSON.parse(process.argv[2]);
 const issuer = `http://127.0.0.1:${port}`;
 
 function signingKey(kind, options, more = {}) {
@@ -24,8 +25,15 @@ const provider = new Provider(issuer, {
   cookies: { keys: ['only for tests'] },
   claims: { profile: ['name'], email: ['email', 'email_verified'] },
   findAccount: (_ctx, accountId) => ({ accountId, claims: () => ({ ...account.claims, sub: accountId }) }),
+  // Its own refuses to call this machine, where our application is.
+  fetch: (url, { dispatcher: _guard, ...options }) => fetch(url, options),
   features: {
+    backchannelLogout: { enabled: true },
     devInteractions: { enabled: false },
+    dPoP: { enabled: true, nonceSecret: randomBytes(32), requireNonce: () => nonces },
+    encryption: { enabled: true },
+    jwtResponseModes: { enabled: true },
+    requestObjects: { enabled: true },
     jwtUserinfo: { enabled: true },
     revocation: { enabled: true },
   },
@@ -37,12 +45,15 @@ const provider = new Provider(issuer, {
 function note(name, clientId, what) {
   console.log(JSON.stringify([name, clientId, what]));
 }
+provider.on('pushed_authorization_request.success', (ctx, client) => note('pushed', client.clientId, ctx.path));
 provider.on('grant.success', (ctx) => note('grant.success', ctx.oidc.client.clientId, ctx.oidc.params.grant_type));
 provider.on('grant.error', (ctx, error) => note('grant.error', ctx.oidc.client?.clientId, error.error));
 provider.on('refresh_token.consumed', (token) => note('refresh_token.consumed', token.clientId, token.jti));
 provider.on('refresh_token.destroyed', (token) => note('refresh_token.destroyed', token.clientId, token.jti));
 provider.on('grant.revoked', (ctx) => note('grant.revoked', ctx.oidc.client?.clientId, ctx.path));
 provider.on('end_session.success', (ctx) => note('end_session.success', ctx.oidc.client?.clientId, ctx.path));
+provider.on('backchannel.success', (_ctx, client, sub) => note('backchannel.success', client.clientId, sub));
+provider.on('backchannel.error', (_ctx, error, client) => note('backchannel.error', client.clientId, error.message));
 provider.on('server_error', (ctx, error) => note('server_error', ctx.oidc?.client?.clientId, error.stack));
 
 const pages = {

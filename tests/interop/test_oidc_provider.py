@@ -52,6 +52,8 @@ class Registration:
             "id_token_signed_response_alg": self.algorithm,
             "redirect_uris": [f"{base_url}/auth/callback"],
             "post_logout_redirect_uris": [f"{base_url}/auth/logout/callback"],
+            "backchannel_logout_uri": f"{base_url}/auth/backchannel-logout",
+            "backchannel_logout_session_required": True,
             "grant_types": ["authorization_code", "refresh_token"],
             **secret,
             **signed,
@@ -269,3 +271,17 @@ async def test_a_grant_revoked_there_ends_the_session_here(visit: Open) -> None:
         renewed = await here.rp.core.session(here.request("/"))
         assert renewed is not None
         assert renewed.record.digest != signed_in.record.digest
+
+
+@pytest.mark.parametrize("registration", REGISTRATIONS, ids=lambda one: one.client_id)
+async def test_signing_out_there_ends_the_session_here(visit: Open, registration: Registration) -> None:
+    """Their logout token, for each algorithm: our application hears of it from their server, not from the browser."""
+    async with visit(registration) as here:
+        await here.sign_in()
+        assert await here.rp.core.session(here.request("/")) is not None
+        page = await here.browser.get(f"{here.op.issuer}/session/end")
+        form = next(form for form in page.forms if form.id == "op.logoutForm")
+        await here.browser.submit(form, Button(id="", name="logout", value="yes"))
+        assert ("backchannel.success", "u-alice") in here.events()
+        # The browser still has our cookie, and it is worth nothing.
+        assert await here.rp.core.session(here.request("/")) is None
