@@ -16,7 +16,7 @@ async def home(scope):
 
 
 async def pay(scope):
-    user = await rp.require(max_age=300)(scope)
+    user = await rp.require(acr="urn:authwright:acr:password", max_age=300)(scope)
     return {"paid by": user["name"]}
 
 

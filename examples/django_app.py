@@ -20,7 +20,7 @@ async def home(request):
         return JsonResponse({"hello": user["name"], "orders": (await api.get("/orders")).json()})
 
 
-@rp.login_required(max_age=300)
+@rp.login_required(acr="urn:authwright:acr:password", max_age=300)
 async def pay(request):
     user = await rp.user(request)
     return JsonResponse({"paid by": user["name"]})

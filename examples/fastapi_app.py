@@ -6,9 +6,9 @@ from fastapi import Depends, FastAPI
 
 import authwright
 
-rp = authwright.RelyingParty(
-    issuer="http://localhost:9000", client_id="web", client_secret="web-secret", base_url="http://localhost:9001",
-    scopes=["openid", "profile", "offline_access", "orders:read"])  # fmt: skip
+rp = authwright.RelyingParty(issuer="http://localhost:9000", client_id="web", client_secret="web-secret",
+    base_url="http://localhost:9001", scopes=["openid", "profile", "offline_access", "orders:read"])  # fmt: skip
+payer = rp.require(acr="urn:authwright:acr:password", max_age=300)
 app = FastAPI()
 app.add_middleware(rp.middleware)
 
@@ -20,5 +20,5 @@ async def home(user: Annotated[authwright.User, Depends(rp.user)]) -> object:
 
 
 @app.get("/pay")
-async def pay(user: Annotated[authwright.User, Depends(rp.require(max_age=300))]) -> object:
+async def pay(user: Annotated[authwright.User, Depends(payer)]) -> object:
     return {"paid by": user["name"]}

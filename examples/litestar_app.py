@@ -16,7 +16,7 @@ async def home(request: Request) -> dict[str, object]:
         return {"hello": request.user["name"], "orders": (await api.get("/orders")).json()}
 
 
-@get("/pay", guards=[rp.require(max_age=300)])
+@get("/pay", guards=[rp.require(acr="urn:authwright:acr:password", max_age=300)])
 async def pay(request: Request) -> dict[str, object]:
     return {"paid by": request.user["name"]}
 

@@ -20,7 +20,7 @@ async def home():
 
 
 @app.get("/pay")
-@rp.login_required(max_age=300)
+@rp.login_required(acr="urn:authwright:acr:password", max_age=300)
 async def pay():
     user = await rp.user(request)
     return {"paid by": user["name"]}

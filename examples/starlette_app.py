@@ -17,7 +17,7 @@ async def home(request):
         return JSONResponse({"hello": request.user["name"], "orders": (await api.get("/orders")).json()})
 
 
-@rp.login_required(max_age=300)
+@rp.login_required(acr="urn:authwright:acr:password", max_age=300)
 async def pay(request):
     return JSONResponse({"paid by": request.user["name"]})
 

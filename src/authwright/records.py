@@ -204,6 +204,8 @@ class RelyingPartySession(msgspec.Struct, frozen=True, omit_defaults=True, kw_on
     subject: str
     session_id: str | None
     """The provider's `sid`, when the ID token had one."""
+    client_id: str = ""
+    """Which client of that issuer the user signed in to: a store may be shared by several."""
     sealed: str
     created_at: datetime
     expires_at: datetime

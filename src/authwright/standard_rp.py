@@ -4,6 +4,7 @@ import logging
 import secrets
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 from authwright.asgi.connection import Connection, request_of
@@ -35,6 +36,7 @@ from authwright.relying_party.client import (
     ResponseType,
     SecretBasic,
     UserInfo,
+    UserInfoToken,
 )
 from authwright.relying_party.encrypted import Encrypted
 from authwright.relying_party.events import RelyingPartyEvents
@@ -43,7 +45,7 @@ from authwright.relying_party.party import RelyingParty as RelyingPartyCore
 from authwright.relying_party.sessions import SESSION_LIFETIME, SignedIn
 from authwright.relying_party.user import User
 from authwright.remote.token_exchange import TokenExchanger
-from authwright.standard_fetch import ApiFetch, ClosableFetch, standard_fetch
+from authwright.standard_fetch import ClosableFetch, api_fetch, standard_fetch
 from authwright.standard_rs import ResourceServer
 from authwright.stores.memory import MemoryRelyingPartySessions
 from authwright.stores.protocols import OnceStore, RelyingPartySessionStore
@@ -75,7 +77,11 @@ class RelyingPartyOptions(TypedDict, total=False):
     paths: Paths
     events: RelyingPartyEvents
     claims: Claims
+    claims_providers: Collection[str]
+    """Issuers whose word is taken for claims the provider leaves to others (aggregated and distributed claims)."""
     userinfo: UserInfo
+    userinfo_token: UserInfoToken
+    """Where the access token is in that request: "header" (default) or "body"."""
     prompt: Sequence[str]
     max_age: int
     acr_values: Sequence[str]
@@ -144,6 +150,7 @@ def standard_relying_party(
     **options: Unpack[RelyingPartyOptions],
 ) -> RelyingPartyCore:
     """A relying party from its configuration. Raises ValueError for one that cannot work."""
+    _check_names(options)
     if "client_auth" in options and client_secret is not None:
         raise ValueError("give client_secret or client_auth, not both")
     by_default = Public() if client_secret is None else SecretBasic(client_secret)
@@ -157,6 +164,7 @@ def standard_relying_party(
         resource=tuple(options.get("resource", ())),
         parameters=dict(options.get("parameters", {})),
         userinfo=options.get("userinfo", "always"),
+        userinfo_token=options.get("userinfo_token", "header"),
         par=options.get("par", "auto"),
         request_object=options.get("request_object"),
         dpop=options.get("dpop"),
@@ -190,6 +198,7 @@ def standard_relying_party(
         flow=options.get("flow"),
         events=options.get("events"),
         claims=options.get("claims"),
+        claims_providers=options.get("claims_providers", ()),
         clock=clock,
         api_fetch=options.get("api_fetch"),
         metadata=options.get("metadata"),
@@ -201,6 +210,14 @@ def standard_relying_party(
         once=options.get("once"),
         audit=options.get("audit"),
     )
+
+
+def _check_names(options: RelyingPartyOptions) -> None:
+    """Raises TypeError for an option that there is not: a setting with a slip in its name would have no effect."""
+    known = ("scopes", *RelyingPartyOptions.__annotations__)
+    for name in options.keys() - RelyingPartyOptions.__annotations__.keys():
+        close = get_close_matches(name, known, n=1)
+        raise TypeError(f"there is no option {name!r}" + (f"; is {close[0]!r} meant?" if close else ""))
 
 
 def _paths_of(name: str) -> Paths:
@@ -266,9 +283,9 @@ class RelyingParty(SignInRoutes):
         if "fetch" not in options:
             self._own_fetch = standard_fetch(issuer, **_outbound(options))
             options["fetch"] = self._own_fetch
-        self._own_api_fetch: ApiFetch | None = None
+        self._own_api_fetch: ClosableFetch | None = None
         if "api_fetch" not in options:
-            options["api_fetch"] = self._own_api_fetch = ApiFetch(
+            options["api_fetch"] = self._own_api_fetch = api_fetch(
                 allow=options.get("outbound_allow", ()), ca_file=options.get("ca_file", "")
             )
         self.core: RelyingPartyCore = standard_relying_party(
@@ -333,6 +350,10 @@ class RelyingParty(SignInRoutes):
     async def end_sessions(self, subject: str, *, issuer: str | None = None) -> int:
         """End all sessions of a user, in whatever browser, and revoke their refresh tokens; how many there were."""
         return await self.core.end_sessions(subject, issuer=issuer)
+
+    async def end_session(self, subject: str, session_id: str, *, issuer: str | None = None) -> bool:
+        """End one session of a user, by its `id` as in `sessions_of`; whether the user had it."""
+        return await self.core.end_session(subject, session_id, issuer=issuer)
 
     async def close(self) -> None:
         """Close the connections to the provider; the middleware does it when the server stops."""

@@ -195,11 +195,15 @@ async def test_a_provider_out_of_reach_is_503(provider: HostileProvider, browser
     ],
 )
 async def test_sec_P7_a_request_from_another_site_changes_nothing(
-    provider: HostileProvider, browser: AppBrowser, headers: dict[str, str]
+    provider: HostileProvider, browser: AppBrowser, caplog: pytest.LogCaptureFixture, headers: dict[str, str]
 ) -> None:
     """P7: 403 unless the Origin check passes; a sibling of our domain has the cookie, but not our origin."""
     await sign_in(provider, browser)
+    caplog.clear()
     assert (await browser.post("/change", b"", **headers)).status == 403
+    assert (await browser.post("/auth/logout", b"", **headers)).status == 403
+    told = [(vars(record)["event"], vars(record)["reason"]) for record in caplog.records]
+    assert told == [("rp.forbidden", "cross_site")] * 2
     assert (await browser.post("/change", b"", origin=BASE)).status == 200
     assert (await browser.post("/change")).status == 200
 

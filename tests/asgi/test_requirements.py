@@ -376,6 +376,25 @@ async def test_a_store_out_of_reach_harms_only_pages_that_ask(provider: HostileP
         assert (await browser.get(path)).status == 503
 
 
+async def test_a_sign_in_that_brings_no_access_token_makes_no_loop(provider: HostileProvider) -> None:
+    """A page that needs one, and a provider that gives none, or one that is over at once: 503; later, another try."""
+    rp = relying_party(provider)
+    app = FastAPI()
+
+    @app.get("/page")
+    async def page(user: Annotated[User, Depends(rp.user)]) -> str:
+        return await user.access_token()
+
+    app.add_middleware(rp.middleware)
+    provider.token_answer = {"expires_in": 0, "refresh_token": None}
+    browser = AppBrowser(rp, app)
+    assert (await come_back(provider, browser)).status == 503
+    provider.clock.forward(seconds=10)
+    assert location(await browser.get("/page")).startswith(ISSUER)
+    provider.token_answer = {"refresh_token": None}
+    assert (await come_back(provider, browser)).status == 200
+
+
 async def test_login_required_needs_a_request(rp: RelyingParty) -> None:
     """A function without one is a mistake of the application's, and not an open page."""
 

@@ -64,7 +64,7 @@ def client_of(provider: SuiteProvider, **settings: Any) -> Browser:
         "client_id": "web", "auth": SecretBasic(SECRET), "front_channel_access_tokens": True,
         "id_token_algorithms": (provider.key.algorithm,), **settings,
     }  # fmt: skip
-    flow = given.pop("flow", None)
+    flow, claims_providers = given.pop("flow", None), given.pop("claims_providers", ())
     return Browser(
         RelyingParty(
             issuer=ISSUER,
@@ -76,6 +76,7 @@ def client_of(provider: SuiteProvider, **settings: Any) -> Browser:
             base_url=BASE,
             clock=provider.clock,
             flow=flow,
+            claims_providers=claims_providers,
         )
     )
 

@@ -179,7 +179,7 @@ async def test_client_test_rs_dpop_auth_scheme_case_insensitivity(provider: Mode
     assert provider.asked("/userinfo") == 2
 
 
-async def test_client_refresh_token_test(provider: ModernProvider) -> None:
+async def test_client_test_refresh_token(provider: ModernProvider) -> None:
     """The API always answers 401; the refresh token is used twice, each time the newest one."""
     browser = client_of(provider)
     await sign_in(provider, browser)

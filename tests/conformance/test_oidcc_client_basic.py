@@ -269,11 +269,30 @@ async def test_oidcc_client_test_client_secret_basic(provider: SuiteProvider, pl
 
 @pytest.mark.parametrize("plan", WITH_TOKEN)
 async def test_oidcc_client_test_userinfo_bearer_header(provider: SuiteProvider, plan: str) -> None:
-    """The access token in the header; -userinfo-bearer-body is not for us (RFC 6750 §2.2 advises against it)."""
+    """The access token in the header, and nowhere else."""
     await accepted(provider, client_of(provider, **PLANS[plan]))
     (request,) = [request for request in provider.requests if request.path == "/userinfo"]
     assert (request.headers.get("authorization") or "").startswith("Bearer ")
     assert (request.query, request.body) == ("", b"")
+
+
+@pytest.mark.parametrize("plan", WITH_TOKEN)
+async def test_oidcc_client_test_userinfo_bearer_body(provider: SuiteProvider, plan: str) -> None:
+    """The access token in a form, and nowhere else."""
+    await accepted(provider, client_of(provider, **PLANS[plan], userinfo_token="body"))
+    (request,) = [request for request in provider.requests if request.path == "/userinfo"]
+    assert (request.method, request.query, request.headers.get("authorization")) == ("POST", "", None)
+    assert request.headers.get("content-type") == "application/x-www-form-urlencoded"
+    assert list(provider.last("/userinfo")) == ["access_token"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"userinfo_token": "query"}, {"userinfo_token": "body", "dpop": "require"}]
+)
+def test_a_token_that_is_bound_goes_in_the_header(provider: SuiteProvider, options: dict[str, str]) -> None:
+    """Found when the relying party is made; and no token ever goes in a query."""
+    with pytest.raises(ValueError, match="userinfo_token"):
+        client_of(provider, **options)
 
 
 @pytest.mark.parametrize("plan", WITH_TOKEN)
@@ -306,7 +325,7 @@ async def test_oidcc_client_test_userinfo_signed(provider: SuiteProvider, plan: 
 async def test_oidcc_client_test_aggregated_claims_distributed_claims(
     provider: SuiteProvider, plan: str, source: dict[str, str]
 ) -> None:
-    """Neither is followed, so what nobody verified is no claim of the user; the login goes on."""
+    """Where nobody is trusted with claims neither is followed: what nobody verified is no claim; the login goes on."""
     provider.userinfo = {
         "sub": "u-alice", "_claim_names": {"credit_score": "src1"}, "_claim_sources": {"src1": source},
     }  # fmt: skip
@@ -316,6 +335,41 @@ async def test_oidcc_client_test_aggregated_claims_distributed_claims(
     assert signed_in is not None
     assert not {"_claim_names", "_claim_sources", "credit_score"} & signed_in.claims.keys()
     assert all(request.origin != "https://claims.example" for request in provider.requests)
+
+
+@pytest.mark.parametrize("plan", WITH_TOKEN)
+async def test_oidcc_client_test_aggregated_claims(provider: SuiteProvider, plan: str) -> None:
+    """The JWT beside them is verified, and its claims are the user's; one with another key's signature says nothing."""
+    for key, score in ((provider.key, 650), (signing_key("RS256", 2), None)):
+        token = sign_jwt(key, {"iss": ISSUER, "credit_score": 650}, typ="JWT")
+        provider.userinfo = {
+            "sub": "u-alice", "_claim_names": {"credit_score": "src1"}, "_claim_sources": {"src1": {"JWT": token}},
+        }  # fmt: skip
+        browser = client_of(provider, **PLANS[plan], claims_providers=(ISSUER,))
+        await accepted(provider, browser)
+        signed_in = await browser.party.session(browser.request("GET", "/"))
+        assert signed_in is not None
+        assert signed_in.claims.get("credit_score") == score
+
+
+@pytest.mark.parametrize("plan", WITH_TOKEN)
+async def test_oidcc_client_test_distributed_claims(provider: SuiteProvider, plan: str) -> None:
+    """The endpoint is called, with the access token beside it, and what it says is verified."""
+    source = {"endpoint": ISSUER + "claims", "access_token": "ksj3n283dke"}
+    provider.userinfo = {
+        "sub": "u-alice", "_claim_names": {"credit_score": "src1"}, "_claim_sources": {"src1": source},
+    }  # fmt: skip
+    token = sign_jwt(provider.key, {"iss": ISSUER, "credit_score": 650}, typ="JWT").encode()
+    provider.answers["/claims"] = lambda request: HttpResponse(
+        200, Headers.of({"content-type": "application/jwt"}), token
+    )
+    browser = client_of(provider, **PLANS[plan], claims_providers=(ISSUER,))
+    await accepted(provider, browser)
+    signed_in = await browser.party.session(browser.request("GET", "/"))
+    assert signed_in is not None
+    assert signed_in.claims["credit_score"] == 650
+    (request,) = [request for request in provider.requests if request.path == "/claims"]
+    assert request.headers.get("authorization") == "Bearer ksj3n283dke"
 
 
 async def test_oidcc_client_test_form_post_error(provider: SuiteProvider) -> None:

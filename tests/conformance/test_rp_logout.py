@@ -86,7 +86,7 @@ async def test_oidf_oidcc_client_test_rp_backchannel_rpinitlogout(
     assert not await is_signed_in(user[1])
 
 
-def none(provider: HostileProvider) -> str:
+def alg_none(provider: HostileProvider) -> str:
     return unsigned(provider)
 
 
@@ -117,9 +117,12 @@ def wrong_iss(provider: HostileProvider) -> str:
     return logout_token(provider, {"sid": "session-1", "iss": ISSUER + "/"})
 
 
+REFUSED = (alg_none, no_event, with_nonce, wrong_alg, wrong_aud, wrong_event, wrong_iss)
+
+
 @pytest.mark.parametrize(
     "token_of",
-    [none, no_event, with_nonce, wrong_alg, wrong_aud, wrong_event, wrong_iss],
+    REFUSED,
     ids=lambda made: f"oidcc-client-test-rp-backchannel-rpinitlogout-{made.__name__.replace('_', '-')}",
 )
 async def test_oidf_oidcc_client_test_rp_backchannel_rpinitlogout_refuses(

@@ -149,6 +149,7 @@ def test_any_text_is_either_minted_or_nothing(text: str) -> None:
     """No text raises, and none but ours has digests."""
     assert HANDLES.digests("session", text) == ()
     assert HANDLES.digests("session", "ss_" + text) == ()
+    assert not HANDLES.has_form("session", "ss_" + text)
 
 
 @settings(max_examples=50)
@@ -158,6 +159,8 @@ def test_every_random_value_makes_a_handle_that_is_known_again(octets: bytes) ->
     handles = Handles([NEW], random=lambda size: octets[:size])
     value, digest = handles.mint("flow")
     assert handles.digests("flow", value) == (digest,)
+    assert handles.has_form("flow", value)
+    assert not handles.has_form("session", value)
 
 
 def test_digest_of_takes_any_text_and_every_pepper() -> None:

@@ -13,6 +13,7 @@ import pytest
 from authwright.asgi.types import ASGIApp
 from authwright.clock import utcnow
 from authwright.protocol.http import Headers, HttpRequest, HttpResponse, json_response
+from authwright.provider.settings import Settings
 from authwright.standard_rp import RelyingParty
 from authwright.testing.browser import Browser
 from authwright.testing.in_process_provider import InProcessProvider, SignIn
@@ -90,6 +91,22 @@ async def test_a_background_request_gets_401_and_no_redirect(
         assert answer.json()["login_url"].startswith(APP + "/auth/login")
 
 
+async def test_a_page_for_strong_sign_ins_steps_up(
+    app: ASGIApp, sign_in: SignIn, authwright_provider: InProcessProvider
+) -> None:
+    """`acr`: a session that began in a weaker way is sent to the provider, and only for /pay; what it brings counts."""
+    authwright_provider.acr = "urn:example:weak"
+    browser = await sign_in(app, "alice")
+    assert (await browser.get(APP + "/")).url == APP + "/"
+    page = await browser.get(APP + "/pay")
+    assert any("acr_values=urn%3Aauthwright%3Aacr%3Apassword" in url for url in page.visited)
+    assert page.status == 403
+    authwright_provider.acr = None
+    browser.forget_cookies()
+    await sign_in(app, "alice", browser=browser)
+    assert (await browser.get(APP + "/pay")).status == 200
+
+
 async def test_a_page_for_fresh_sign_ins_steps_up(
     app: ASGIApp,
     rp: RelyingParty,
@@ -165,6 +182,13 @@ def test_fifteen_lines_are_enough(name: str) -> None:
     """All of it, imports and configuration included; empty lines and the docstring aside."""
     lines = (EXAMPLES / f"{name}.py").read_text("utf-8").splitlines()
     assert len([line for line in lines if line.strip() and not line.startswith('"""')]) <= LINES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_up_asks_for_what_our_provider_brings(name: str) -> None:
+    """So that the examples work with `authwright demo` and `authwright serve` as they are."""
+    (acr,) = Settings(issuer=ISSUER).acr_values
+    assert f'acr="{acr}", max_age=300' in (EXAMPLES / f"{name}.py").read_text("utf-8")
 
 
 def test_every_framework_has_its_example() -> None:

@@ -1,6 +1,7 @@
 """Parameters are parsed once and strictly (RFC 6749 §3.1, §3.2, Appendix B)."""
 
 import time
+from urllib.parse import parse_qsl, quote_plus
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,8 @@ from authwright.protocol.params import (
     MAX_VALUE,
     REPEATABLE,
     Params,
+    encode,
+    escaped,
     parse_form,
     parse_params,
 )
@@ -163,6 +166,13 @@ def test_whatever_bytes_arrive_they_are_read_or_refused(encoded: bytes) -> None:
     except InvalidRequest:
         return
     assert all(name and value and "\0" not in name + value for name, value in params.pairs())
+
+
+@given(st.text() | st.from_regex(r"[!-~]{0,40}\n?", fullmatch=True))
+def test_text_is_escaped_as_python_s_own_library_does(text: str) -> None:
+    """RFC 6749 Appendix B, by a reader and a writer that are not ours."""
+    assert escaped(text) == quote_plus(text)
+    assert parse_qsl(encode((("v", text),)), keep_blank_values=True) == [("v", text)]
 
 
 @given(st.text(st.sampled_from("ab=&%+;25F\x00é "), max_size=40))

@@ -151,6 +151,13 @@ async def test_an_api_that_is_never_content_makes_no_loop(
         assert (await party.user(found).http(URL).get("/pay")).status == 401
 
 
+@pytest.mark.parametrize("name", ["scope", "acr_values"])
+async def test_what_no_sign_in_could_carry_is_not_asked_for(api: Api, user: User, name: str) -> None:
+    """An API that asks for more than fits a login attempt is answered to the application, and makes no 500 of ours."""
+    api.answer = stronger(**{name: " ".join(f"s{number}" for number in range(1000))})
+    assert (await user.http(URL).get("/pay")).status == 401
+
+
 @pytest.mark.parametrize("max_age", ["", "x", "-1", "1.5", "9" * 20, "²"])
 async def test_a_strange_max_age_is_none(api: Api, user: User, max_age: str) -> None:
     """What is no number of seconds asks for nothing."""

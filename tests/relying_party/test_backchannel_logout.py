@@ -1,5 +1,6 @@
 """The provider tells our server that a session is over (OpenID Connect Back-Channel Logout 1.0)."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -265,6 +266,27 @@ async def test_a_store_that_cannot_be_reached_is_no_verdict(provider: HostilePro
     sessions.down = False
     assert (await tell(browser, token)).status == 200
     assert not await is_signed_in(browser)
+
+
+@pytest.mark.parametrize(("expires", "kept"), [(10**10, 660), (120, 180)])
+async def test_sec_L2_a_jti_is_remembered_as_long_as_its_token_could_come_back(
+    provider: HostileProvider, expires: int, kept: int
+) -> None:
+    """L2: and no longer, however late the provider lets its tokens end: a store that forgets nothing fills up."""
+    untils: list[datetime] = []
+
+    class Noting(MemoryOnce):
+        async def claim(self, key: str, until: datetime) -> bool:
+            untils.append(until)
+            return await super().claim(key, until)
+
+    browser = Browser(relying_party(provider, once=Noting(provider.clock)))
+    now = int(provider.clock().timestamp())
+    token = logout_token(provider, {"exp": now + expires})
+    assert (await tell(browser, token)).status == 200
+    assert untils == [provider.clock() + timedelta(seconds=kept)]
+    provider.clock.forward(seconds=kept)
+    assert (await tell(browser, token)).status == 400
 
 
 async def test_a_provider_that_names_no_type_can_be_accommodated(provider: HostileProvider) -> None:

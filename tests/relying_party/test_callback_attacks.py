@@ -148,6 +148,7 @@ async def test_a_session_of_another_issuer_is_not_ours(provider: HostileProvider
     stranger = Sessions(
         browser.party.sessions._store,
         issuer="https://other.example",
+        client_id="web",
         site=browser.party.site,
         seal=browser.party.seal,
         handles=Handles(ROOTS.derive("handles")),

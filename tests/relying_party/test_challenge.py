@@ -22,6 +22,8 @@ from tests.relying_party.hostile_provider import (
         {"x_requested_with": "XMLHttpRequest"},
         {"accept": "application/json"},
         {"accept": "*/*"},
+        {"sec_purpose": "prefetch"},
+        {"sec_purpose": "prefetch;prerender"},
     ],
 )
 async def test_a_script_gets_401_and_a_login_url(
@@ -83,6 +85,13 @@ async def test_a_callback_by_another_method_is_refused(browser: Browser, method:
     """Neither a query nor a form: there is no message."""
     response = await browser.send(browser.request(method, "/auth/callback?state=x"))
     assert response.status == 400
+
+
+async def test_an_address_of_another_release_is_a_login_all_the_same(browser: Browser) -> None:
+    """What it asked for cannot be read any more: a plain login, never a 500."""
+    ask = browser.party.seal.seal(b'{"max_age":"soon"}', context="login_ask")
+    sent = location(await browser.get(f"/auth/login?ask={ask}"))
+    assert "max_age" not in sent
 
 
 async def test_garbage_at_our_endpoints_is_never_a_500(browser: Browser) -> None:

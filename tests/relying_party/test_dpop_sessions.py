@@ -12,7 +12,7 @@ from authwright.protocol.http import HttpRequest, HttpResponse, json_response
 from authwright.protocol.token import TokenResponse
 from authwright.relying_party.client import PrivateKeyJwt, Public, RelyingPartyClient
 from authwright.relying_party.errors import ResponseRejected
-from authwright.relying_party.events import AuthorizationCodeReceived
+from authwright.relying_party.events import AuthorizationCodeReceived, RedirectToIdentityProvider
 from authwright.relying_party.sessions import SignedIn, dpop_key
 from tests.relying_party.hostile_provider import Browser, error_code, location, relying_party, sign_in
 from tests.relying_party.modern_provider import ModernProvider, client_key
@@ -263,3 +263,15 @@ def test_only_a_p_256_key_is_packed() -> None:
 
     with pytest.raises(ValueError, match="P-256"):
         pack_proof_key(SigningKey.generate("EdDSA"))
+
+
+async def test_an_event_cannot_ask_for_a_token_that_is_bound_to_nothing(provider: ModernProvider) -> None:
+    """RFC 9449 §5: what comes through the browser is no key's, so nobody who wants bound tokens asks for it."""
+    browser = browser_of(provider, response_mode="form_post", front_channel_access_tokens=True)
+
+    @browser.party.on(RedirectToIdentityProvider)
+    def weaken(event: RedirectToIdentityProvider) -> RedirectToIdentityProvider:
+        return replace(event, message=replace(event.message, response_type="id_token token"))
+
+    with pytest.raises(ValueError, match="dpop"):
+        await browser.get("/auth/login")

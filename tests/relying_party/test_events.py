@@ -1,15 +1,12 @@
 """Events: what an application may change, answer, accept or deny, and in which order it is asked."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from authwright.protocol.http import PASS, HttpResponse, html_response, json_response
 from authwright.protocol.token import TokenResponse
 from authwright.relying_party import events as names
-from authwright.relying_party.claim_actions import Claims, default_claims
 from authwright.relying_party.errors import Denied, ProviderRefused, ResponseRejected
 from authwright.relying_party.event_line import ALLOWED
 from authwright.relying_party.events import (
@@ -39,50 +36,6 @@ from tests.relying_party.hostile_provider import (
 )
 
 HANDLED = html_response(200, "handled")
-
-
-def recording(seen: list[str]) -> RelyingPartyEvents:
-    """Events that only write down their names."""
-
-    def recorder(name: str) -> Callable[[Any, Any], Awaitable[None]]:
-        async def record(self: Any, context: Any) -> None:
-            seen.append(name)
-
-        return record
-
-    methods = {name: recorder(name) for name, _ in ALLOWED.values()}
-    recorder_type: type[RelyingPartyEvents] = type("Recorder", (RelyingPartyEvents,), methods)
-    return recorder_type()
-
-
-async def test_rp_L_the_order_of_the_code_flow(provider: HostileProvider) -> None:
-    """1L: code: L1 | L3 L6 L7 L5 L8 L11."""
-    seen: list[str] = []
-    await sign_in(provider, Browser(relying_party(provider, events=recording(seen))))
-    assert seen == [
-        "redirect_to_identity_provider",
-        "message_received",
-        "authorization_code_received",
-        "token_response_received",
-        "token_validated",
-        "user_information_received",
-        "ticket_received",
-    ]
-
-
-async def test_rp_L_the_order_of_a_failure(provider: HostileProvider) -> None:
-    """1L: an exception after the flow was found is shown to L9, then L10; a forged callback only to L10."""
-    seen: list[str] = []
-    browser = Browser(relying_party(provider, events=recording(seen)))
-    provider.id_token = {"nonce": "wrong"}
-    await sign_in(provider, browser)
-    assert seen[-2:] == ["authentication_failed", "remote_failure"]
-    seen.clear()
-    await browser.get("/auth/callback?state=x&code=y")
-    assert seen == ["message_received", "remote_failure"]
-    seen.clear()
-    await sign_in(provider, browser, code=None, error="access_denied")
-    assert seen[1:] == ["message_received", "access_denied", "remote_failure"]
 
 
 async def test_every_event_has_a_context_and_a_method() -> None:
@@ -341,91 +294,6 @@ async def test_listeners_run_in_order_and_the_first_decision_stops(
     browser.party.on(TicketReceived)(lambda context: seen.append("never"))
     await sign_in(provider, browser)
     assert seen == ["/first"]
-
-
-# --- claims
-
-
-def test_rp_I_claim_steps_run_in_order_and_keep_their_types() -> None:
-    """I9-I15: drop, unique, map, sub_key, custom, map_all; lists and booleans stay what they are."""
-    info = {
-        "sub": "other", "name": "B", "email_verified": True, "groups": ["a", "b"], "address": {"country": "NL"},
-        "empty": "", "nothing": None, "zero": 0,
-    }  # fmt: skip
-    claims = {"sub": "s", "name": "A", "groups": ["a", "c"], "nonce": "n"}
-    built = (
-        Claims()
-        .drop("nonce")
-        .unique("name")
-        .unique("email_verified")
-        .unique("empty")
-        .map("groups")
-        .map("zero")
-        .sub_key("country", "address", "country")
-        .sub_key("nowhere", "name", "x")
-        .custom("shout", lambda given: given["name"] + "!")
-        .custom("silent", lambda given: None)
-    )
-    assert built.run(claims, info) == {
-        "sub": "s", "name": "A", "email_verified": True, "groups": ["a", "c", "b"], "zero": 0, "country": "NL",
-        "shout": "B!",
-    }  # fmt: skip
-    assert claims["groups"] == ["a", "c"]
-
-
-def test_rp_I14_map_all_takes_everything_but() -> None:
-    """I14: what the user has stays; what is excepted does not come."""
-    assert Claims().map_all(but=("x",)).run({"a": 1}, {"a": 2, "b": 3, "x": 4}) == {"a": 1, "b": 3}
-
-
-def test_rp_I9_protocol_claims_are_not_the_user_s() -> None:
-    """I9: deleted from the ID token, and not let in by UserInfo."""
-    claims = {"sub": "s", "iss": "i", "aud": "a", "nonce": "n", "exp": 1, "amr": ["pwd"]}
-    assert default_claims().run(claims, {"iss": "evil", "email": "e"}) == {
-        "sub": "s",
-        "amr": ["pwd"],
-        "email": "e",
-    }
-
-
-async def test_userinfo_can_be_left_alone_or_asked_only_when_needed(provider: HostileProvider) -> None:
-    """userinfo="never" and "missing"."""
-    from authwright.relying_party.client import Public, RelyingPartyClient
-
-    for mode, scopes, asked in (
-        ("never", ("openid", "email"), 0),
-        ("missing", ("openid", "profile"), 0),
-        ("missing", ("openid", "email"), 1),
-    ):
-        provider.requests.clear()
-        client = RelyingPartyClient(client_id="web", auth=Public(), scopes=scopes, userinfo=mode)  # type: ignore[arg-type]
-        await sign_in(provider, Browser(relying_party(provider, client=client)))
-        assert provider.asked("/userinfo") == asked
-
-
-async def test_signed_userinfo_is_verified(provider: HostileProvider, browser: Browser) -> None:
-    """rp_I4: application/jwt: signature, iss and aud are checked."""
-    from authwright.crypto.jwt import sign_jwt
-    from authwright.crypto.keys import SigningKey
-    from authwright.protocol.http import Headers
-
-    claims = {"sub": "u-alice", "iss": ISSUER, "aud": "web", "email": "signed@example.com"}
-    stranger = SigningKey.generate("ES256")
-    for key, changes, reason in (
-        (provider.key, {}, None),
-        (stranger, {}, "userinfo_signature"),
-        (provider.key, {"aud": "other"}, "userinfo_aud"),
-        (provider.key, {"iss": "https://evil.example"}, "userinfo_iss"),
-    ):
-        token = sign_jwt(key, {**claims, **changes}, typ="JWT")
-        headers = Headers.of({"content-type": "application/jwt; charset=utf-8"})
-        provider.answers["/userinfo"] = lambda request, token=token, headers=headers: HttpResponse(  # type: ignore[misc]
-            200, headers, token.encode()
-        )
-        response = await sign_in(provider, browser)
-        assert response.status == (303 if reason is None else 400)
-        if reason is not None:
-            assert error_code(response) == reason
 
 
 async def test_nothing_secret_is_logged(

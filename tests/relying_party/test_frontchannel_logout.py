@@ -3,6 +3,7 @@
 import pytest
 
 from authwright.protocol.http import PASS, HttpResponse
+from authwright.relying_party.audit import AuditEvent, SignedOutByProvider
 from authwright.relying_party.errors import Denied
 from authwright.relying_party.events import RemoteSignOut
 from authwright.relying_party.logout import LogoutPolicy
@@ -71,6 +72,32 @@ async def test_rp_K12_anything_less_is_ignored(
     assert await is_signed_in(browser)
     ignored = [r for r in caplog.records if getattr(r, "event", "") == "rp.remote_sign_out_ignored"]
     assert [(vars(r)["reason"], vars(r)["channel"]) for r in ignored] == [(reason, "front")]
+
+
+@pytest.mark.parametrize(
+    "query", ["?sid=op-session", f"?iss={ISSUER}", "?iss=https://evil.example&sid=op-session"]
+)
+async def test_sec_L4_a_frame_without_iss_and_sid_ends_nothing(
+    provider: HostileProvider, browser: Browser, query: str
+) -> None:
+    """L4: ignored; and no frame ever revokes a token, not even one that names its session rightly."""
+    await frame(browser, query)
+    assert await is_signed_in(browser)
+    await frame(browser, f"?iss={ISSUER}&sid=op-session")
+    assert not await is_signed_in(browser)
+    assert provider.asked("/revoke") == 0
+
+
+async def test_the_audit_hears_of_the_front_channel(provider: HostileProvider) -> None:
+    """logout.remote, with the channel; and nothing of a frame that was ignored."""
+    told: list[AuditEvent] = []
+    party = relying_party(provider, logout=LogoutPolicy(frontchannel=True), audit=told.append)
+    browser = Browser(party)
+    await sign_in(provider, browser)
+    await frame(browser, "?sid=op-session")
+    await frame(browser, f"?iss={ISSUER}&sid=op-session")
+    (event,) = [event for event in told if isinstance(event, SignedOutByProvider)]
+    assert (event.name, event.channel, event.session_id) == ("logout.remote", "front", "op-session")
 
 
 async def test_rp_K13_a_session_without_a_sid_is_not_ended_through_the_browser(

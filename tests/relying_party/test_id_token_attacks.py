@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from authwright.crypto.keys import SigningKey
+from authwright.protocol.http import Json
 from authwright.relying_party.client import Public, RelyingPartyClient
 from tests.relying_party.hostile_provider import (
     Browser,
@@ -161,3 +162,15 @@ async def test_userinfo_never_changes_who_signed_in(provider: HostileProvider, b
     signed_in = await browser.party.session(browser.request("GET", "/"))
     assert signed_in is not None
     assert signed_in.claims == {"sub": "u-alice", "name": "Alice Example"}
+
+
+@pytest.mark.parametrize("auth_time", [True, False, "1", [], 1.5])
+async def test_sec_P3_an_auth_time_that_is_none_does_not_lock_the_user_out(
+    provider: HostileProvider, browser: Browser, auth_time: Json
+) -> None:
+    """P3: nobody asked for it; a session that kept it as it came could never be opened again."""
+    provider.id_token = {"auth_time": auth_time}
+    await sign_in(provider, browser)
+    signed_in = await browser.party.session(browser.request("GET", "/"))
+    assert signed_in is not None
+    assert signed_in.data.auth_time is None

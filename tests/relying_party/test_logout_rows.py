@@ -243,6 +243,29 @@ async def test_the_sessions_of_a_user_are_listed_and_ended(provider: HostileProv
     assert await party.end_sessions("u-alice") == 0
 
 
+async def test_one_session_of_a_user_is_ended(provider: HostileProvider) -> None:
+    """From a page that lists them: the browser it was in is signed out, and no other; nobody ends somebody else's."""
+    told: list[AuditEvent] = []
+    party = relying_party(provider, audit=told.append)
+    here, there = Browser(party), Browser(party)
+    await sign_in(provider, here)
+    provider.clock.forward(seconds=1)
+    await sign_in(provider, there)
+    first, second = await party.sessions_of("u-alice")
+    assert second.id not in "".join(there.cookies.values())
+    assert not await party.end_session("u-bob", second.id)
+    assert not await party.end_session("u-alice", "unknown")
+    assert await party.end_session("u-alice", second.id)
+    assert [await is_signed_in(each) for each in (here, there)] == [True, False]
+    assert provider.last("/revoke")["token"] == second.data.refresh_token
+    assert [listed.id for listed in await party.sessions_of("u-alice")] == [first.id]
+    assert not await party.end_session("u-alice", second.id)
+    ended = [event for event in told if isinstance(event, SignedOutHere)]
+    assert [(event.reason, event.sessions, event.session_id) for event in ended] == [
+        ("ended", 1, "op-session")
+    ]
+
+
 async def test_revocation_can_be_left_to_the_provider(provider: HostileProvider) -> None:
     """revoke=False: the refresh token is forgotten, not revoked."""
     party = relying_party(provider, logout=LogoutPolicy(revoke=False))

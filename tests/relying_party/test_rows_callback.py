@@ -1,13 +1,12 @@
 """rp_E: what comes back, read and checked."""
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from authwright.protocol.http import HttpResponse
 from authwright.relying_party.client import Public, RelyingPartyClient
-from authwright.relying_party.errors import LOST_FLOW, ProviderRefused
+from authwright.relying_party.errors import ProviderRefused
 from authwright.relying_party.events import (
     Accept,
     AccessDenied,
@@ -276,6 +275,28 @@ async def test_rp_E22_E23_a_failure_is_a_page_and_never_a_500(
     assert seen == ["authentication_failed", "remote_failure"]
 
 
+async def test_rp_E22_an_error_of_the_application_stays_its_own(
+    provider: HostileProvider, browser: Browser
+) -> None:
+    """E22: what a listener of the application raises is no verdict on the user: its framework sees it, and the attempt
+    is over, so that a reload starts again once instead of raising again."""
+    broken = True
+
+    @browser.party.on(TokenValidated)
+    def link(context: TokenValidated) -> None:
+        if broken:
+            raise ZeroDivisionError
+
+    url = provider.authorize(location(await browser.get("/auth/login?return_to=/x")))
+    with pytest.raises(ZeroDivisionError):
+        await browser.get(url)
+    assert not browser.signed_in
+    broken = False
+    again = await browser.get(url)
+    assert (again.status, error_code(again)) == (400, "flow_used")
+    assert "again=1&amp;return_to=%2Fx" in again.body.decode()
+
+
 @pytest.mark.parametrize(
     ("supported", "changes", "reason"),
     [
@@ -317,86 +338,6 @@ async def test_rp_E20_E21_code_then_userinfo_then_session(
     assert signed_in is not None
     assert signed_in.data.access_token
     assert signed_in.claims["email"] == "alice@example.com"
-
-
-def test_rp_E23_these_reasons_start_again() -> None:
-    """E23: the browser lost its place; all others need a person to decide."""
-    assert {"flow_missing", "flow_expired", "flow_used", "flow_unreadable"} == LOST_FLOW
-
-
-# --- Stale pages (issue 4, point 5)
-
-
-@pytest.mark.parametrize("form", [False, True])
-@pytest.mark.parametrize("trouble", ["cookie lost", "too late", "used", "spoilt"])
-async def test_rp_E23_a_lost_attempt_is_explained_and_restarted_once(
-    provider: HostileProvider, form: bool, trouble: str
-) -> None:
-    """E23: the reason is named, the page kind, and the browser goes on by itself: once."""
-    client = RelyingPartyClient(client_id="web", auth=Public(), response_mode="form_post" if form else None)
-    browser = Browser(relying_party(provider, client=client))
-
-    async def lose(path: str) -> HttpResponse:
-        browser.cookies.clear()
-        sent = location(await browser.get(path))
-        name = browser.flow_cookies()[0]
-        kept = dict(browser.cookies)
-        spoilers: dict[str, Callable[[], object]] = {
-            "cookie lost": browser.cookies.clear,
-            "too late": lambda: provider.clock.forward(minutes=16),
-            "spoilt": lambda: browser.cookies.update({name: "x"}),
-        }
-        if trouble == "used":
-            await come_back(sent, code="wrong")
-            browser.cookies = kept
-        else:
-            spoilers[trouble]()
-        return await come_back(sent)
-
-    async def come_back(sent: str, **changes: str) -> HttpResponse:
-        if form:
-            return await browser.post_back(*provider.authorize_form(sent, **changes))
-        return await browser.get(provider.authorize(sent, **changes))
-
-    first = await lose("/auth/login?return_to=/x")
-    page = first.body.decode()
-    reason = {"cookie lost": "missing", "too late": "expired", "used": "used", "spoilt": "unreadable"}[
-        trouble
-    ]
-    assert (first.status, error_code(first)) == (400, f"flow_{reason}")
-    assert "Nothing is wrong with your account" in page
-    again = page.partition('content="0; url=')[2].partition('"')[0].replace("&amp;", "&")
-    assert again.startswith(f"{BASE}/auth/login?again=1")
-    # What is known of the attempt is kept: where the user wanted to go.
-    assert ("return_to=%2Fx" in again) == (trouble in ("too late", "used"))
-    second = await lose(again)
-    assert second.status == 400
-    assert 'http-equiv="refresh"' not in second.body.decode()
-    assert 'id="start-again"' in second.body.decode()
-
-
-@pytest.mark.parametrize("form", [False, True])
-async def test_rp_E23_who_is_signed_in_already_goes_on(provider: HostileProvider, form: bool) -> None:
-    """E23: the back button after a sign-in leads where the user wanted to go, not to another login."""
-    client = RelyingPartyClient(client_id="web", auth=Public(), response_mode="form_post" if form else None)
-    browser = Browser(relying_party(provider, client=client))
-    sent = location(await browser.get("/auth/login?return_to=/x"))
-    kept = dict(browser.cookies)
-
-    async def answer() -> HttpResponse:
-        if form:
-            return await browser.post_back(*provider.authorize_form(sent))
-        return await browser.get(provider.authorize(sent))
-
-    assert (await answer()).status == 303
-    browser.cookies |= kept
-    stale = await answer()
-    assert (stale.status, error_code(stale)) == (400, "flow_used")
-    again = stale.body.decode().partition('content="0; url=')[2].partition('"')[0].replace("&amp;", "&")
-    if again != f"{BASE}/x":
-        # Posted across sites, the session's cookie did not come along: the next step sees it.
-        again = location(await browser.get(again))
-    assert again == f"{BASE}/x"
 
 
 @pytest.mark.parametrize("response_type", ["id_token", "code id_token"])

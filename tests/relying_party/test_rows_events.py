@@ -6,13 +6,11 @@ one of them may give. What the table has no column for is a TypeError.
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
 
 import pytest
 
-from authwright.protocol.http import PASS, Headers, HttpResponse, Pass, html_response, json_response
+from authwright.protocol.http import PASS, Headers, HttpResponse, Pass, html_response
 from authwright.protocol.token import TokenResponse
-from authwright.relying_party.client import Public, RelyingPartyClient
 from authwright.relying_party.errors import Denied
 from authwright.relying_party.event_line import ALLOWED
 from authwright.relying_party.events import (
@@ -25,7 +23,6 @@ from authwright.relying_party.events import (
     Pushed,
     RedirectToIdentityProvider,
     RedirectToIdentityProviderForSignOut,
-    RelyingPartyEvents,
     RemoteFailure,
     RemoteSignOut,
     SignedOutCallbackRedirect,
@@ -44,27 +41,11 @@ from tests.relying_party.hostile_provider import (
     error_code,
     location,
     relying_party,
-    sign_in,
-    sign_in_by_form,
 )
 
 HANDLED = html_response(200, "handled")
 LOCAL = User(ISSUER, "local-7", {"sub": "local-7"})
 Way = Callable[[HostileProvider, Browser], Awaitable[HttpResponse | Pass]]
-
-
-def recording(seen: list[str]) -> RelyingPartyEvents:
-    """Events that only write down their names."""
-
-    def recorder(name: str) -> Callable[[Any, Any], Awaitable[None]]:
-        async def record(self: Any, context: Any) -> None:
-            seen.append(name)
-
-        return record
-
-    methods = {name: recorder(name) for name, _ in ALLOWED.values()}
-    made: type[RelyingPartyEvents] = type("Recorder", (RelyingPartyEvents,), methods)
-    return made()
 
 
 # --- The ways on which the events lie
@@ -345,56 +326,6 @@ async def test_rp_L14_signed_out_callback_redirect(provider: HostileProvider) ->
     allowed = {**SKIP_HANDLED, "fail": (Raise(), refused)}
     shown = ("state", "properties", "return_to")
     await pin(provider, SignedOutCallbackRedirect, back_from_sign_out, allowed, shown=shown)
-
-
-# --- Their orders
-
-CODE = [
-    "message_received", "authorization_code_received", "token_response_received", "token_validated",
-    "user_information_received", "ticket_received",
-]  # fmt: skip
-HYBRID = [
-    "message_received", "token_validated", "authorization_code_received", "token_response_received",
-    "user_information_received", "ticket_received",
-]  # fmt: skip
-IMPLICIT = ["message_received", "token_validated", "user_information_received", "ticket_received"]
-
-
-@pytest.mark.parametrize(
-    ("response_type", "order"),
-    [
-        ("code", CODE),
-        ("code token", CODE),
-        ("code id_token", HYBRID),
-        ("code id_token token", HYBRID),
-        ("id_token token", IMPLICIT),
-        ("id_token", [name for name in IMPLICIT if name != "user_information_received"]),
-    ],
-)
-async def test_rp_L1_to_L14_the_order_of_a_sign_in(
-    provider: HostileProvider, response_type: str, order: list[str]
-) -> None:
-    """1L: code: L1 | L3 L6 L7 L5 L8 L11; hybrid: L3 L5 L6 L7 L8 L11; implicit: L3 L5 L8 L11."""
-    client = RelyingPartyClient(
-        client_id="web",
-        auth=Public(),
-        response_type=response_type,  # type: ignore[arg-type]
-        front_channel_access_tokens=True,
-    )
-    seen: list[str] = []
-    browser = Browser(relying_party(provider, client=client, events=recording(seen)))
-    way = sign_in if response_type == "code" else sign_in_by_form
-    assert (await way(provider, browser)).status == 303
-    assert seen == ["redirect_to_identity_provider", *order]
-
-
-async def test_rp_L2_the_push_comes_after_the_redirect_s_event(provider: HostileProvider) -> None:
-    """L1, L2: first what to ask, then how it is carried."""
-    provider.metadata["pushed_authorization_request_endpoint"] = ISSUER + "/par"
-    provider.answers["/par"] = lambda request: json_response(201, {"request_uri": "urn:x", "expires_in": 60})
-    seen: list[str] = []
-    await Browser(relying_party(provider, events=recording(seen))).get("/auth/login")
-    assert seen == ["redirect_to_identity_provider", "push_authorization"]
 
 
 @pytest.mark.parametrize("event", [name for name, _ in ALLOWED.values()])

@@ -16,6 +16,7 @@ from authwright.relying_party.parties import RelyingParties
 from authwright.relying_party.party import RelyingParty
 from authwright.standard_rp import standard_relying_party
 from authwright.stores.memory import MemoryRelyingPartySessions
+from authwright.stores.protocols import StoreUnavailable
 from tests.relying_party.hostile_provider import (
     BASE,
     Browser,
@@ -177,6 +178,30 @@ def test_parties_that_could_be_taken_for_one_another_are_refused(world: World) -
             RelyingParties(parties)
     with pytest.raises(ValueError, match="default"):
         RelyingParties([blue, red], default="green")
+
+
+def test_sec_P2_two_parties_do_not_take_the_same_tenant(world: World) -> None:
+    """P2: one template with a tenant in common is one issuer twice, however the parties are named."""
+    made = {
+        name: world.party(name, world.blue, issuer=TEMPLATE, tenants=tenants, metadata_url=URL)
+        for name, tenants in (("one", ["t1", "t2"]), ("two", ["t2"]), ("three", ["t3"]))
+    }
+    with pytest.raises(ValueError, match="issuer"):
+        RelyingParties([made["one"], made["two"]])
+    RelyingParties([made["one"], made["three"]])
+
+
+async def test_a_session_store_that_is_away_is_503_at_the_sign_out_of_all(world: World) -> None:
+    """Our fault, not the user's: they are told to come again, and still have their cookie."""
+    await world.sign_in("blue")
+
+    async def away(digest: str) -> None:
+        raise StoreUnavailable
+
+    world.sessions.load = away  # type: ignore[method-assign]
+    answer = await world.browser.post("/auth/logout")
+    assert (answer.status, answer.headers.get("retry-after")) == (503, "5")
+    assert world.browser.signed_in
 
 
 async def test_a_session_of_nobody_is_nobody_s(world: World) -> None:

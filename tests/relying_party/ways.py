@@ -1,18 +1,25 @@
-"""A client of each response type, and the way its answers come."""
+"""Browsers at relying parties of each kind, the way there, and the way answers come back."""
 
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
+from authwright.crypto.seal import RootKeys
 from authwright.protocol.http import HttpResponse
 from authwright.relying_party.client import Public, RelyingPartyClient
 from authwright.relying_party.sessions import SignedIn
+from authwright.standard_rp import standard_relying_party
 from tests.relying_party.hostile_provider import (
+    BASE,
+    SECRET,
     Browser,
     HostileProvider,
+    location,
     relying_party,
     sign_in,
     sign_in_by_form,
 )
+
+KEYS = RootKeys([b"k" * 32])
 
 
 def at(provider: HostileProvider, response_type: str = "code", **settings: Any) -> Browser:
@@ -47,3 +54,17 @@ def unsigned(token: str) -> str:
 def pairs_of(body: bytes) -> list[str]:
     """The pairs of a form, unescaped."""
     return [unquote(pair) for pair in body.decode().split("&")]
+
+
+def query_of(response: HttpResponse) -> dict[str, str]:
+    """The authorization request of a redirect."""
+    return dict(parse_qsl(urlsplit(location(response)).query, keep_blank_values=True))
+
+
+def made(provider: HostileProvider, **options: Any) -> Browser:
+    """A browser at a relying party made as an application makes one."""
+    given: dict[str, Any] = {
+        "issuer": provider.issuer, "client_id": "web", "client_secret": SECRET, "base_url": BASE, "keys": KEYS,
+        "fetch": provider, "clock": provider.clock, **options,
+    }  # fmt: skip
+    return Browser(standard_relying_party(**given))

@@ -12,6 +12,7 @@ from authwright.protocol.metadata import ProviderMetadata
 from authwright.remote.documents import CachedDocument, RemoteFault
 from authwright.remote.issuer_metadata import IssuerMetadata
 from authwright.remote.keys import RemoteKeys
+from authwright.remote.webfinger import find_issuer
 from tests.relying_party.hostile_provider import ISSUER, Clock, HostileProvider
 
 DISCOVERY = "/.well-known/openid-configuration"
@@ -219,3 +220,17 @@ async def test_a_document_is_refetched_on_demand_once_a_pause() -> None:
     clock.forward(seconds=60)
     assert await document.refetch() == 3
     assert await document.get() == 3
+
+
+async def test_the_log_of_a_fetch_names_no_user(caplog: pytest.LogCaptureFixture) -> None:
+    """A query says what was asked for, such as somebody's e-mail address; the log says only where."""
+    caplog.set_level("INFO", logger="authwright.remote")
+
+    async def fetch(request: HttpRequest) -> HttpResponse:
+        return json_response(404 if "nobody" in request.query else 200, {"links": []})
+
+    for identifier in ("alice@example.com", "nobody@example.com"):
+        with pytest.raises(RemoteFault):
+            await find_issuer(fetch, identifier)
+    logged = [vars(record)["url"] for record in caplog.records]
+    assert logged == ["https://example.com/.well-known/webfinger"] * 2

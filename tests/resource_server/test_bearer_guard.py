@@ -182,6 +182,19 @@ async def test_the_answer_is_json_that_no_cache_keeps(provider: HostileProvider)
     assert (response.headers.get("www-authenticate") or "").startswith('Bearer error="invalid_token"')
 
 
+async def test_a_token_from_a_clock_a_little_ahead_of_ours_is_taken(provider: HostileProvider) -> None:
+    """`iat` and `nbf` are for those who issued it; what ends, ends when it says, on our clock."""
+    guard, now = guard_of(provider), int(provider.clock().timestamp())
+    for ahead in (1, 30):
+        await guard.guard(request(mint(provider, iat=now + ahead, nbf=now + ahead)))
+    for token, reason in (
+        (mint(provider, iat=now + 31), "iat"),
+        (mint(provider, nbf=now + 31), "nbf"),
+        (mint(provider, exp=now), "exp"),
+    ):
+        assert (await refused(guard, request(token))).reason == reason
+
+
 # --- introspection
 
 
@@ -259,12 +272,15 @@ async def test_the_memory_of_introspection_is_bounded(provider: HostileProvider)
         ({"iss": "https://evil.example"}, "iss"),
         ({"exp": 1}, "exp"),
         ({"cnf": {"jkt": "x"}}, "bound"),
+        ({"token_type": "refresh_token"}, "token_type"),
+        ({"token_type": 1}, "token_type"),
+        ({"token_type": "DPoP"}, "bound"),
     ],
 )
 async def test_sec_D9_a_live_token_of_somebody_else_s_is_401(
     provider: HostileProvider, changes: dict[str, Json], reason: str
 ) -> None:
-    """D9: alive is not enough: audience, issuer, time and binding count as well."""
+    """D9: alive is not enough: audience, issuer, time, kind and binding count as well."""
     Introspected(provider).answer.update(changes)
     error = await refused(guard_of(provider, introspection=INTROSPECTION), request("opaque"))
     assert (error.status, error.reason) == (401, reason)

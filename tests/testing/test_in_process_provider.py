@@ -146,6 +146,33 @@ async def test_users_are_added_changed_and_remembered(
     assert (await seen(browser))["sub"] == "42"
 
 
+async def test_a_page_for_strong_sign_ins_can_be_tested(
+    sign_in: SignIn, authwright_provider: InProcessProvider
+) -> None:
+    """`rp.require(acr=…)`: the provider brings what was asked for, unless the test says how users sign in."""
+    rp = relying_party()
+    app = FastAPI()
+
+    @app.get("/")
+    async def home(user: Annotated[User, Depends(rp.optional_user)]) -> bool:
+        return user is not None
+
+    @app.get("/vault")
+    async def vault(user: Annotated[User, Depends(rp.require(acr="urn:example:strong"))]) -> str:
+        return user.sub
+
+    app.add_middleware(rp.middleware)
+    browser = await sign_in(app, "alice", rp=rp)
+    page = await browser.get(APP + "/vault")
+    assert any(url.startswith(ISSUER + "/authorize") for url in page.visited)
+    assert page.response is not None
+    assert (page.url, page.response.json()) == (APP + "/vault", "u-alice")
+    authwright_provider.acr = "urn:example:weak"
+    browser.forget_cookies()
+    await sign_in(app, "alice", browser=browser)
+    assert (await browser.get(APP + "/vault")).status == 403
+
+
 async def test_the_login_page_is_filled_in_where_the_browser_is_at_it(
     sign_in: SignIn, authwright_provider: InProcessProvider
 ) -> None:

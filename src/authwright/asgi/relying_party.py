@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Awaitable, Callable
 
+import msgspec
+
 from authwright.asgi.body import BodyTooLarge, Disconnected, check_declared_length, read_body
 from authwright.asgi.connection import send_response, to_request
 from authwright.asgi.either import LoginOrTokenRequired
@@ -17,10 +19,13 @@ from authwright.relying_party.errors import (
     Forbidden,
     LoginRequired,
     NoAccessToken,
+    ResponseRejected,
     SessionEnded,
 )
 from authwright.relying_party.navigation import is_navigation
 from authwright.relying_party.pages import refused_page
+from authwright.relying_party.refusal import cross_site_refusal
+from authwright.remote.documents import RemoteFault
 
 _LOG = logging.getLogger("authwright.relying_party")
 _BODILESS = ("GET", "HEAD")
@@ -84,16 +89,15 @@ class RelyingPartyMiddleware:
                 await reply.flush()
 
     async def _answer(self, request: HttpRequest, scope: Scope, receive: Receive) -> HttpResponse | Pass:
-        body = b""
         if request.method not in _BODILESS:
             try:
                 check_declared_length(scope, MAX_BODY)
-                body = await read_body(receive, MAX_BODY)
+                request = msgspec.structs.replace(request, body=await read_body(receive, MAX_BODY))
             except BodyTooLarge:
                 return refused_page(413, "The request is too large.").with_headers(("connection", "close"))
             except InvalidRequest:
                 return refused_page(400, "The request is malformed.")
-        return await self._party.handle(to_request(scope, body))
+        return await self._party.handle(request)
 
     async def _answer_of(self, request: HttpRequest, answer: HttpResponse | Exception) -> HttpResponse:
         return answer if isinstance(answer, HttpResponse) else await self._translate(request, answer)
@@ -105,17 +109,22 @@ class RelyingPartyMiddleware:
                 if isinstance(raised, LoginOrTokenRequired) and answer.status == 401:
                     return answer.with_headers(("www-authenticate", raised.challenge))
                 return answer
+            case NoAccessToken(just_signed_in=True):
+                # A provider that remembers its users would send the browser round for ever.
+                pass
             case SessionEnded() | NoAccessToken():
                 answer = await self._party.challenge_for(request, LoginRequired())
                 return answer.with_headers(self._party.forget_cookie())
             case CrossSiteRefused():
-                return refused_page(403, "The request came from another site.")
+                return cross_site_refusal(request)
             case Forbidden():
                 _LOG.info("forbidden", extra={"event": "rp.forbidden", "reason": raised.reason})
                 if is_navigation(request):
                     return refused_page(403, "You may not open this page.")
                 return json_response(403, {"error": "forbidden"})
-        _LOG.warning("request failed", extra={"event": "rp.unavailable", "error": type(raised).__name__})
+        reason = raised.reason if isinstance(raised, RemoteFault | ResponseRejected) else ""
+        extra = {"event": "rp.unavailable", "error": type(raised).__name__, "reason": reason}
+        _LOG.warning("request failed: %s %s", extra["error"], reason, extra=extra)
         page = refused_page(503, "A service this page needs cannot be reached. Please try again in a moment.")
         return page.with_headers(("retry-after", "5"))
 

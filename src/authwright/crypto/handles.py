@@ -141,18 +141,17 @@ class Handles:
     def digests(self, purpose: str, value: str) -> tuple[str, ...]:
         """The digests `value` may be kept under, one for each pepper; () when it was never minted for `purpose`."""
         prefix, label, pattern = self._shapes.get(purpose) or self._shape(purpose)
-        # Length first, so that encoding costs nothing for a value of a megabyte; length, charset and checksum all
-        # come before any digest.
-        if len(value) > 160 or not value.isascii():
-            return ()
-        text = value.encode("ascii")
-        if pattern.fullmatch(text) is None:
-            return ()
-        if _checksum(text[:-_CHECKSUM_SIZE]) != text[-_CHECKSUM_SIZE:]:
+        text = _formed(value, pattern)
+        if text is None:
             return ()
         message = label + text
         stamp = value[len(prefix) : len(prefix) + STAMP_SIZE]
         return tuple([stamp + mac.digest(message).hex() for mac in self._macs])
+
+    def has_form(self, purpose: str, value: str) -> bool:
+        """Whether `value` looks like one that was minted for `purpose`; anybody can make one that does."""
+        _, _, pattern = self._shapes.get(purpose) or self._shape(purpose)
+        return _formed(value, pattern) is not None
 
     def digest_of(self, label: str, text: str) -> str:
         """The keyed digest in hex of any text, with the newest pepper: assertion ids, cookie bindings, secrets."""
@@ -188,6 +187,18 @@ def random_id(size: int = 16, random: Callable[[int], bytes] = random_octets) ->
 def ordered_id(now: datetime) -> str:
     """An identifier that is no secret and sorts by time, so that a database index of many grows at its end only."""
     return f"{int(now.timestamp() * 1_000_000):014x}{random_id(12)}"
+
+
+def _formed(value: str, pattern: re.Pattern[bytes]) -> bytes | None:
+    """The octets of a value that has the form of a minted one, else None."""
+    # Length first, so that encoding costs nothing for a value of a megabyte; length, charset and checksum all come
+    # before any digest.
+    if len(value) > 160 or not value.isascii():
+        return None
+    text = value.encode("ascii")
+    if pattern.fullmatch(text) is None or _checksum(text[:-_CHECKSUM_SIZE]) != text[-_CHECKSUM_SIZE:]:
+        return None
+    return text
 
 
 def _checksum(body: bytes) -> bytes:

@@ -10,7 +10,13 @@ import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-import httpcore2
+try:
+    import httpcore2
+except ModuleNotFoundError as _missing:
+    raise ModuleNotFoundError(
+        f"calling other servers needs the package {_missing.name}; install authwright[client], or hand over a fetch",
+        name=_missing.name,
+    ) from None
 
 from authwright.http_client.guard import (
     Guard,
@@ -115,7 +121,7 @@ class GuardedClient:
         # 2. Call, in the time there is. The addresses are vetted when the connection is made.
         try:
             async with asyncio.timeout(self._total_timeout), self._turn(target):
-                with self._pools.one() as pool:
+                with self._pools.one(target.authority) as pool:
                     return await self._exchange(pool, outgoing, target)
         except TimeoutError:
             raise OutboundFailed(f"{target.host} did not answer in time") from None

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from zlib import crc32
 
 import httpcore2
 
 
 class Pools:
-    """`count` pools made by `make`. One is used until it is `busy`, then the next; when all are, the least busy one.
-
-    So few requests share few connections, as with one pool.
+    """`count` pools made by `make`. A host has one it begins with, where its idle connections are; when that is `busy`
+    the next is used, and when all are, the least busy one.
     """
 
     def __init__(self, make: Callable[[], httpcore2.AsyncConnectionPool], *, count: int, busy: int) -> None:
@@ -18,11 +18,11 @@ class Pools:
         self._busy = busy
 
     @contextmanager
-    def one(self) -> Iterator[httpcore2.AsyncConnectionPool]:
-        """The pool for a request, for as long as the request lasts."""
-        in_use = self._in_use
-        free = (index for index, number in enumerate(in_use) if number < self._busy)
-        index = next(free, None)
+    def one(self, host: str) -> Iterator[httpcore2.AsyncConnectionPool]:
+        """The pool for a request to that host, for as long as the request lasts."""
+        in_use, count = self._in_use, len(self._in_use)
+        first = crc32(host.encode()) % count
+        index = next((at for at in (*range(first, count), *range(first)) if in_use[at] < self._busy), None)
         if index is None:
             index = in_use.index(min(in_use))
         in_use[index] += 1

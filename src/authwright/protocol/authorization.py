@@ -176,4 +176,4 @@ def error_response(error: OAuthError, *, state: str | None, iss: str) -> Authori
 
 def parse_authorization_response(params: Params) -> AuthorizationResponse:
     """Read a response. Raises InvalidRequest for a repeated parameter."""
-    return AuthorizationResponse(**{name: params.one(name) for name in _RESPONSE})
+    return AuthorizationResponse(**{name: params.one(name) for name in params.names() if name in _RESPONSE})

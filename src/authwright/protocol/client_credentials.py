@@ -9,13 +9,12 @@ import binascii
 import re
 from base64 import b64encode, urlsafe_b64decode
 from typing import TypeAlias
-from urllib.parse import quote_plus
 
 import msgspec
 
 from authwright.protocol.errors import InvalidClient, InvalidRequest
 from authwright.protocol.http import Headers
-from authwright.protocol.params import Params, parse_params
+from authwright.protocol.params import Params, escaped, parse_params
 
 CLIENT_SECRET_BASIC = "client_secret_basic"
 CLIENT_SECRET_POST = "client_secret_post"
@@ -176,9 +175,7 @@ def _form_decoded(raw: bytes) -> str:
 
 def basic_authorization(client_id: str, secret: str) -> str:
     """The value of an Authorization header for client_secret_basic."""
-    return "Basic " + b64encode(f"{quote_plus(client_id)}:{quote_plus(secret)}".encode("ascii")).decode(
-        "ascii"
-    )
+    return "Basic " + b64encode(f"{escaped(client_id)}:{escaped(secret)}".encode("ascii")).decode("ascii")
 
 
 def post_parameters(client_id: str, secret: str | None = None) -> tuple[tuple[str, str], ...]:

@@ -7,6 +7,7 @@ runs a whole sign-in inside one process.
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
@@ -35,7 +36,7 @@ class Headers:
     def of(cls, fields: Mapping[str, str] | Iterable[tuple[str, str]]) -> "Headers":
         """Headers from text. Raises ValueError for a name that is no token and for a value that would end its line."""
         pairs = fields.items() if isinstance(fields, Mapping) else fields
-        return cls((_field_name(name), _field_value(name, value)) for name, value in pairs)
+        return cls([(_field_name(name), _field_value(name, value)) for name, value in pairs])
 
     def get(self, name: str) -> str | None:
         """The first value of `name` (given in lower case), or None."""
@@ -66,6 +67,8 @@ class Headers:
         return f"Headers({', '.join(name.decode('latin-1') for name, _ in self.lines)})"
 
 
+# Field names are written in programs, the same few for every message.
+@lru_cache(maxsize=256)
 def _field_name(name: str) -> bytes:
     if not _FIELD_NAME.fullmatch(name):
         raise ValueError("the name of a header is not a token")
@@ -74,7 +77,7 @@ def _field_name(name: str) -> bytes:
 
 def _field_value(name: str, value: str) -> bytes:
     # RFC 9110 §5.5: CR, LF and NUL would end the field line and start another.
-    if any(character in value for character in "\r\n\0"):
+    if "\n" in value or "\r" in value or "\0" in value:
         raise ValueError(f"the value for header {name} contains a line break or NUL")
     try:
         return value.encode("latin-1")

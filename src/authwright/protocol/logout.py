@@ -17,6 +17,8 @@ BACKCHANNEL_LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 LOGOUT_TOKEN_TYPE = "logout+jwt"
 MAX_IDENTIFIER = 255
 MAX_JTI = 512
+MAX_AGE = timedelta(seconds=600)
+"""How old the `iat` of a logout token may be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,7 @@ def parse_logout_token(
     client_id: str,
     now: datetime,
     leeway: timedelta = timedelta(seconds=60),
-    max_age: timedelta = timedelta(seconds=600),
+    max_age: timedelta = MAX_AGE,
 ) -> LogoutToken:
     """The verified claims of a logout token for `client_id`, no older than `max_age`. Raises LogoutTokenRejected."""
     if claims.get("iss") != issuer:

@@ -104,7 +104,7 @@ def build_token_response(response: TokenResponse) -> dict[str, Json]:
         members["refresh_token"] = response.refresh_token
     if response.id_token is not None:
         members["id_token"] = response.id_token
-    if response.scope:
+    if response.scope is not None:
         members["scope"] = format_scope(response.scope)
     if response.custom:
         clash = REGISTERED_MEMBERS.intersection(response.custom)

@@ -30,7 +30,8 @@ def parse_bearer_token(request: HttpRequest) -> tuple[str, str] | None:
     Raises InvalidRequest for a token in the query, two tokens, or one that is malformed (RFC 6750 §2, §3.1).
     """
     # RFC 9700 §4.3.2: a token in the query ends up in logs and histories.
-    if any(field.startswith("access_token=") for field in request.query.split("&")):
+    query = request.query
+    if query and any(field.startswith("access_token=") for field in query.split("&")):
         raise InvalidRequest("An access token must not be sent in the query.", detail="bearer.in_query")
     authorization = request.headers.many("authorization")
     if len(authorization) > 1:
@@ -54,12 +55,10 @@ def _checked(token: str) -> str:
 
 
 def _token_in_body(request: HttpRequest) -> str | None:
+    if request.method != "POST" or not request.body:
+        return None
     content_type = request.headers.get("content-type") or ""
-    if (
-        request.method != "POST"
-        or not request.body
-        or not content_type.lower().startswith("application/x-www-form")
-    ):
+    if not content_type.lower().startswith("application/x-www-form"):
         return None
     return parse_form(content_type, request.body).one("access_token")
 

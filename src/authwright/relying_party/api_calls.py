@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MAX_ANSWER = 10 * 1024 * 1024
 """Bytes that an API may answer."""
+MAX_ASKED = 400
+"""Characters of scope and `acr_values` that an API may ask for: the login attempt has to fit a cookie."""
 
 
 class UserApi:
@@ -148,11 +150,14 @@ def _step_up(response: HttpResponse) -> SignInRequirement | None:
         return None
     for field in response.headers.many("www-authenticate"):
         parameters = parse_challenge(field)[1]
+        scope, acr_values = parameters.get("scope", ""), parameters.get("acr_values", "")
+        if len(scope) + len(acr_values) > MAX_ASKED:
+            continue
         if parameters.get("error") == "insufficient_user_authentication":
             age = parameters.get("max_age", "")
             return SignInRequirement(
-                scopes=tuple(parameters.get("scope", "").split()),
-                acr_values=tuple(parameters.get("acr_values", "").split()),
+                scopes=tuple(scope.split()),
+                acr_values=tuple(acr_values.split()),
                 max_age=int(age) if age.isdecimal() and age.isascii() and len(age) < 10 else None,
             )
     return None

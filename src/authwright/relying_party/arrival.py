@@ -1,7 +1,8 @@
 """What a callback brings: the authorization response, and the login attempt of this browser it answers (RFC 9700 §4.7)."""
 
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from authwright.protocol.authorization import AuthorizationResponse, parse_authorization_response
 from authwright.protocol.errors import InvalidRequest
@@ -18,15 +19,14 @@ if TYPE_CHECKING:
 FORM = "application/x-www-form-urlencoded"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     """What came back, and the attempt it belongs to, if it does."""
 
     request: HttpRequest
     message: AuthorizationResponse
     flow: Flow | None
     lost: ResponseRejected | None
-    state: str | None = field(default=None, repr=False)
+    state: str | None = None
     """As it came, before any event."""
     stale: Flow | None = None
     """The attempt it belonged to, when it came too late."""
@@ -34,6 +34,9 @@ class Arrival:
     @property
     def properties(self) -> Properties | None:
         return None if self.flow is None else self.flow.properties
+
+    def __repr__(self) -> str:
+        return f"Arrival(message={self.message!r}, flow={self.flow!r})"
 
 
 async def arrive(party: "RelyingParty", request: HttpRequest) -> Arrival:
@@ -75,16 +78,18 @@ def _params(request: HttpRequest) -> Params:
 
 def with_flow(party: "RelyingParty", arrival: Arrival, state: str) -> Arrival:
     if not party.flows.is_state(state):
-        return replace(arrival, flow=None, lost=ResponseRejected("state_unknown"))
+        return msgspec.structs.replace(arrival, flow=None, lost=ResponseRejected("state_unknown"))
     now = party.clock()
     try:
         flow = party.flows.find(arrival.request, state, now)
     except FlowLost as lost:
-        return replace(arrival, flow=None, lost=ResponseRejected(lost.reason), stale=lost.flow)
+        return msgspec.structs.replace(
+            arrival, flow=None, lost=ResponseRejected(lost.reason), stale=lost.flow
+        )
     # No await lies between finding and this, so of two callbacks at once one finds it used.
     party.flows.use(state, now)
     # RFC 9700 §4.4.2: an attempt belongs to the issuer and the client it was begun for.
     begun_for = (flow.issuer, flow.client_id, flow.party)
     if begun_for != (party.issuer, party.client.client_id, party.name):
-        return replace(arrival, flow=None, lost=ResponseRejected("flow_of_another_issuer"))
-    return replace(arrival, flow=flow, lost=None)
+        return msgspec.structs.replace(arrival, flow=None, lost=ResponseRejected("flow_of_another_issuer"))
+    return msgspec.structs.replace(arrival, flow=flow, lost=None)

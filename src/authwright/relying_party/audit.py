@@ -52,7 +52,7 @@ class SignedOutHere:
     session_id: str | None
     """None for several, or where the provider gave no `sid`."""
     reason: str
-    """"sign_out", "everywhere" or "invalid_grant"."""
+    """"sign_out", "ended", "everywhere" or "invalid_grant"."""
     sessions: int = 1
 
 

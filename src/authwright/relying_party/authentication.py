@@ -1,12 +1,15 @@
 """From a good authorization response to a user: ID tokens, code, UserInfo (OpenID Connect Core §3.1.3, §3.2.2, §3.3.2)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from authwright.protocol.authorization import AuthorizationResponse
 from authwright.protocol.http import HttpRequest, Json
 from authwright.protocol.id_token import ExpectedIdToken
+from authwright.protocol.metadata import ProviderMetadata
 from authwright.protocol.token import TokenResponse
 from authwright.relying_party.back_channel import DPOP
 from authwright.relying_party.errors import ResponseRejected
@@ -29,46 +32,56 @@ if TYPE_CHECKING:
     from authwright.relying_party.party import RelyingParty
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """An authorization response without error, to an attempt of this browser, from the issuer it was sent to."""
 
     request: HttpRequest
     message: AuthorizationResponse
     flow: Flow
-    properties: Properties = field(repr=False)
+    metadata: ProviderMetadata
+    """What the provider says of itself, the same for the whole of the sign-in."""
+    properties: Properties
+
+    def __repr__(self) -> str:
+        return f"Answer(message={self.message!r}, flow={self.flow!r})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authenticated:
+class Authenticated(msgspec.Struct, frozen=True, kw_only=True):
     """Who signed in, with what."""
 
     user: User
-    properties: Properties = field(repr=False)
+    properties: Properties
     session_id: str | None = None
-    data: SessionData = field(default_factory=SessionData, repr=False)
+    data: SessionData = SessionData()
+
+    def __repr__(self) -> str:
+        return f"Authenticated(user={self.user!r}, data={self.data!r})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class Verified(msgspec.Struct, frozen=True, kw_only=True):
     """An ID token that was verified, after the application saw it."""
 
     user: User
-    token: str = field(repr=False)
-    claims: Mapping[str, Json] = field(repr=False)
-    nonce: str | None = field(repr=False)
-    properties: Properties = field(repr=False)
-    response: TokenResponse | None = field(default=None, repr=False)
+    token: str
+    claims: Mapping[str, Json]
+    nonce: str | None
+    properties: Properties
+    response: TokenResponse | None = None
+
+    def __repr__(self) -> str:
+        return f"Verified(user={self.user!r})"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Redeemed:
+class Redeemed(msgspec.Struct, frozen=True, kw_only=True):
     """What a code gave. `by_application`: an event redeemed it."""
 
-    response: TokenResponse = field(repr=False)
+    response: TokenResponse
     by_application: bool
     user: User | None
-    properties: Properties = field(repr=False)
+    properties: Properties
+
+    def __repr__(self) -> str:
+        return f"Redeemed(by_application={self.by_application}, user={self.user!r})"
 
 
 async def authenticate(party: "RelyingParty", answer: Answer) -> Authenticated:
@@ -85,17 +98,20 @@ async def authenticate(party: "RelyingParty", answer: Answer) -> Authenticated:
         redeemed = await redeem(party, answer, message.code, front)
         verified = await verify_token_response(party, answer, redeemed, front)
     elif front is not None:
-        verified = replace(front, response=_front_channel_tokens(message))
+        verified = msgspec.structs.replace(front, response=_front_channel_tokens(message))
     else:
         raise ResponseRejected("id_token_missing")
     response = verified.response or TokenResponse()
 
     # 4. UserInfo. Core §5.3.2: its sub must be the ID token's, or it speaks of somebody else.
-    metadata = await party.metadata.get()
     user, properties, information = verified.user, verified.properties, {}
-    if wants_userinfo(party.client, metadata, response.access_token, verified.claims):
+    if wants_userinfo(party.client, answer.metadata, response.access_token, verified.claims):
         assert response.access_token is not None  # noqa: S101 - wants_userinfo looked
-        raw = await party.fetch_userinfo(response.access_token, dpop_key(_bound_to(answer.flow, response)))
+        raw = await party.fetch_userinfo(
+            response.access_token,
+            dpop_key(_bound_to(answer.flow, response)),
+            issuer=_text(verified.claims.get("iss")),
+        )
         informed = await party.line.ask(
             UserInformationReceived(
                 request=answer.request, user=user, user_information=raw, properties=properties
@@ -103,7 +119,10 @@ async def authenticate(party: "RelyingParty", answer: Answer) -> Authenticated:
         )
         if raw.get("sub") != verified.claims.get("sub"):
             raise ResponseRejected("userinfo_sub")
-        user, properties, information = informed.user, informed.properties, dict(informed.user_information)
+        user, properties = informed.user, informed.properties
+        # Core §5.6.2: what others vouch for, where the application trusts them with it; the provider's own word stays.
+        vouched = await party.claim_sources.claims(informed.user_information)
+        information = {**vouched, **informed.user_information}
 
     # 5. The claims the application sees, and what the session keeps.
     user = replace(user, claims=party.claims.run(user.claims, information))
@@ -137,7 +156,7 @@ async def verify_front_channel(party: "RelyingParty", answer: Answer) -> Verifie
     claims = await verify_id_token(
         token,
         keys=party.keys,
-        metadata=await party.metadata.get(),
+        metadata=answer.metadata,
         client=party.client,
         expected=_expected(party, flow, flow.nonce),
         access_token=message.access_token,
@@ -150,12 +169,12 @@ async def verify_front_channel(party: "RelyingParty", answer: Answer) -> Verifie
 
 async def redeem(party: "RelyingParty", answer: Answer, code: str, front: Verified | None) -> Redeemed:
     """Redeem the code, or let the application do it. Raises as `authenticate`."""
-    metadata, flow = await party.metadata.get(), answer.flow
+    flow = answer.flow
     outcome = await party.line.ask_code(
         AuthorizationCodeReceived(
             request=answer.request,
             redemption=CodeRedemption(
-                token_endpoint=metadata.token_endpoint or "",
+                token_endpoint=answer.metadata.token_endpoint or "",
                 code=code,
                 redirect_uri=flow.redirect_uri,
                 code_verifier=flow.code_verifier or None,
@@ -198,7 +217,7 @@ async def verify_token_response(
     if response.id_token is None:
         if front is None or not redeemed.by_application:
             raise ResponseRejected("id_token_missing")
-        return replace(
+        return msgspec.structs.replace(
             front, user=redeemed.user or front.user, properties=redeemed.properties, response=response
         )
 
@@ -207,7 +226,7 @@ async def verify_token_response(
     claims = await verify_id_token(
         token,
         keys=party.keys,
-        metadata=await party.metadata.get(),
+        metadata=answer.metadata,
         client=party.client,
         expected=expected,
         access_token=response.access_token,
@@ -297,7 +316,8 @@ def _session_data(
         id_token=verified.token,
         nonce=verified.nonce,
         acr=_text(verified.claims.get("acr")),
-        auth_time=auth_time if isinstance(auth_time, int) else None,
+        # bool is an int in Python, and no time.
+        auth_time=auth_time if type(auth_time) is int else None,
         access_token=response.access_token,
         token_type=response.token_type,
         refresh_token=response.refresh_token,

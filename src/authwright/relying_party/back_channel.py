@@ -11,7 +11,7 @@ from authwright.protocol.http import Fetch, Headers, HttpRequest, HttpResponse
 from authwright.protocol.params import encode
 from authwright.relying_party.client import RelyingPartyClient
 from authwright.relying_party.dpop_prover import DpopProver
-from authwright.remote.client_authentication import authenticated_form
+from authwright.remote.client_authentication import FORM, authenticated_form
 from authwright.remote.documents import MAX_DOCUMENT, request_to, send
 
 BEARER = "Bearer"
@@ -43,10 +43,7 @@ class BackChannel:
 
         def build() -> HttpRequest:
             if not authenticated:
-                headers = Headers.of(
-                    {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
-                )
-                return request_to("POST", url, headers, encode(sent).encode("ascii"))
+                return request_to("POST", url, FORM, encode(sent).encode("ascii"))
             return authenticated_form(
                 url, self.client.client_id, self.client.auth, sent, issuer=self.issuer, now=self.clock()
             )

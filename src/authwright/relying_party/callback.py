@@ -27,6 +27,7 @@ from authwright.relying_party.flow import Flow
 from authwright.relying_party.refusal import refuse
 from authwright.relying_party.sessions import SessionData, SignedIn
 from authwright.remote.documents import RemoteFault
+from authwright.stores.protocols import StoreUnavailable
 
 if TYPE_CHECKING:
     from authwright.relying_party.party import RelyingParty
@@ -63,6 +64,10 @@ async def receive_callback(party: "RelyingParty", request: HttpRequest) -> Signe
         return await begin(party, request, authenticated, arrival.flow)
     except Answered as answered:
         return _without_flow(party, answered.answer, arrival.flow)
+    except StoreUnavailable:
+        # The code is spent: for whoever watches, this sign-in failed as much as one the provider did not answer.
+        fault = RemoteFault("sessions_unavailable")
+        return _without_flow(party, await _refuse(party, request, fault, arrival), arrival.flow)
 
 
 async def look_first(party: "RelyingParty", arrival: Arrival) -> tuple[Arrival, Properties | None]:
@@ -70,6 +75,8 @@ async def look_first(party: "RelyingParty", arrival: Arrival) -> tuple[Arrival, 
 
     It sees its own state, and may point to another attempt.
     """
+    if not party.line.has_listener(MessageReceived):
+        return arrival, arrival.properties
     flow, message = arrival.flow, arrival.message
     shown = replace(message, state=message.state if flow is None else flow.user_state)
     context = await party.line.ask(
@@ -78,7 +85,7 @@ async def look_first(party: "RelyingParty", arrival: Arrival) -> tuple[Arrival, 
     if flow is None and context.message.state not in (None, message.state):
         arrival = with_flow(party, arrival, context.message.state)
     properties = arrival.properties if context.properties is None else context.properties
-    return replace(arrival, message=context.message), properties
+    return msgspec.structs.replace(arrival, message=context.message), properties
 
 
 async def check_answer(party: "RelyingParty", arrival: Arrival, properties: Properties | None) -> Answer:
@@ -100,7 +107,9 @@ async def check_answer(party: "RelyingParty", arrival: Arrival, properties: Prop
 
     # 3. Either an error or an answer.
     if message.error is None:
-        return Answer(request=arrival.request, message=message, flow=flow, properties=known)
+        return Answer(
+            request=arrival.request, message=message, flow=flow, metadata=metadata, properties=known
+        )
     if message.code is not None or message.id_token is not None or message.access_token is not None:
         raise ResponseRejected("error_and_code")
     if message.error == "access_denied":
@@ -146,7 +155,7 @@ async def begin(
     response = see_other(
         party.site.absolute(return_to), cookie, *((party.flows.end(flow.state),) if flow else ())
     )
-    return replace(signed_in, return_to=return_to, response=response)
+    return SignedIn(record=signed_in.record, data=signed_in.data, return_to=return_to, response=response)
 
 
 async def ask_for_rescue(party: "RelyingParty", answer: Answer, failure: Failure) -> NoReturn:

@@ -161,6 +161,9 @@ def check_response_type(client: RelyingPartyClient, response_type: str) -> None:
         raise ValueError("the response type an event set needs response_mode form_post")
     if "token" in response_type.split() and not client.front_channel_access_tokens:
         raise ValueError("the response type an event set needs front_channel_access_tokens")
+    # RFC 9449 §5: a token that comes through the browser is bound to nothing.
+    if "token" in response_type.split() and client.dpop:
+        raise ValueError("the response type an event set is not for dpop")
 
 
 def _words(value: Sequence[str] | str) -> tuple[str, ...]:

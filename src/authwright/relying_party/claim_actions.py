@@ -33,7 +33,10 @@ class Claims:
 
     def drop(self, *names: str) -> "Claims":
         """Without these claims."""
-        return self._with(lambda claims, _: {name: claims[name] for name in claims if name not in names})
+        dropped = frozenset(names)
+        return self._with(
+            lambda claims, _: {name: value for name, value in claims.items() if name not in dropped}
+        )
 
     def unique(self, name: str, key: str | None = None) -> "Claims":
         """`name` from the member `key` of UserInfo, unless the user has the claim: the ID token's value wins."""
@@ -66,12 +69,13 @@ class Claims:
 
     def map_all(self, *, but: tuple[str, ...] = ()) -> "Claims":
         """Every member of UserInfo the user has no claim for, except `but`."""
+        excepted = frozenset(but)
 
         def step(claims: dict[str, Json], info: Mapping[str, Json]) -> dict[str, Json]:
             new = {
                 name: value
                 for name, value in info.items()
-                if name not in claims and name not in but and not _empty(value)
+                if name not in claims and name not in excepted and not _empty(value)
             }
             return {**claims, **new}
 

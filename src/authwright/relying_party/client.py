@@ -40,6 +40,7 @@ UNSIGNED = "none"
 """An ID token without a signature: only straight from the token endpoint, and only where it is registered so."""
 
 UserInfo = Literal["always", "missing", "never"]
+UserInfoToken = Literal["header", "body"]
 ResponseType = Literal[
     "code", "id_token", "code id_token", "id_token token", "code token", "code id_token token"
 ]
@@ -76,6 +77,8 @@ class RelyingPartyClient:
     userinfo: UserInfo = "always"
     """"always": whenever there is an endpoint and an access token; "missing": when the ID token lacks a claim of a
     requested scope; "never"."""
+    userinfo_token: UserInfoToken = "header"
+    """Where the access token is in that request. "body": for a provider that reads it nowhere else (RFC 6750 §2.2)."""
     leeway: timedelta = LEEWAY
     """How far apart our clock and the provider's may be."""
     iat_slack: timedelta = IAT_SLACK
@@ -136,6 +139,11 @@ class RelyingPartyClient:
         # RFC 9449 §5: a token that comes through the browser is bound to nothing.
         if self.dpop and "token" in self.response_type.split():
             raise ValueError(f"dpop is not for response_type {self.response_type}")
+        if self.userinfo_token not in get_args(UserInfoToken):
+            raise ValueError("userinfo_token: header or body")
+        # RFC 9449 §7.1: the scheme of the header is what says that a proof comes with the token.
+        if self.dpop and self.userinfo_token == "body":
+            raise ValueError("userinfo_token: a bound token goes in the header")
         if not set(self.userinfo_algorithms) <= set(SIGNING_ALGORITHMS):
             raise ValueError(f"userinfo_algorithms: some of {', '.join(SIGNING_ALGORITHMS)}")
         # JARM §3: there is no encrypting without a signed response to encrypt.

@@ -69,6 +69,11 @@ class SessionEnded(Exception):
 class NoAccessToken(Exception):
     """The session has no access token that can be used, and no refresh token to get one with."""
 
+    def __init__(self, message: str = "", *, just_signed_in: bool = False) -> None:
+        """`just_signed_in`: the sign-in was a moment ago and brought none, so that the next one will not either."""
+        super().__init__(message)
+        self.just_signed_in: bool = just_signed_in
+
 
 class LoginRequired(Exception):
     """Raised from anywhere in an application behind the middleware: the user has to sign in (again)."""
@@ -85,7 +90,8 @@ class LoginRequired(Exception):
         provider: str | None = None,
     ) -> None:
         """`provider`: the name of the relying party to sign in with, where there are several."""
-        super().__init__("login required")
+        # Read only where nobody caught it.
+        super().__init__("nobody is signed in; app.add_middleware(rp.middleware) makes a sign-in of this")
         self.provider = provider
         self.return_to = return_to
         self.prompt = prompt

@@ -75,11 +75,17 @@ class EventLine:
             raise TypeError(f"{context_type!r} is not an event of the relying party")
         self._listeners[context_type] = (*self._listeners.get(context_type, ()), listener)
 
+    def has_listener(self, context_type: type) -> bool:
+        """Whether anybody listens to that event."""
+        return context_type in self._listeners
+
     async def ask(self, context: C) -> C:
         """The context after all listeners. Raises Answered, Accepted or Denied when one of them decided.
 
         Only for events whose outcomes are these; see `ask_code` for the one that has another.
         """
+        if type(context) not in self._listeners:
+            return context
         outcome = await self._ask(context)
         if isinstance(outcome, TokenResponse | Pushed):
             raise TypeError(f"{ALLOWED[type(context)][0]} is asked by another name")

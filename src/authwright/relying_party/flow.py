@@ -96,7 +96,7 @@ class FlowCookies:
 
     def is_state(self, state: str | None) -> bool:
         """Whether `state` has the form of one of ours."""
-        return state is not None and bool(self._handles.digests("flow", state.removesuffix(_AGAIN)))
+        return state is not None and self._handles.has_form("flow", state.removesuffix(_AGAIN))
 
     def start(self, request: HttpRequest, flow: Flow) -> tuple[tuple[str, str], ...]:
         """The header fields that set the cookie of `flow` and delete those there is no room for.

@@ -87,7 +87,8 @@ def is_unsigned(token: str) -> bool:
 def _with_issuer(
     expected: ExpectedIdToken, claims: Mapping[str, Json], issuers: Issuers | None
 ) -> ExpectedIdToken:
-    return expected if issuers is None else replace(expected, issuer=issuers.of(claims))
+    issuer = expected.issuer if issuers is None else issuers.of(claims)
+    return expected if issuer == expected.issuer else replace(expected, issuer=issuer)
 
 
 def _check_required(claims: Mapping[str, Json], required: frozenset[str]) -> None:

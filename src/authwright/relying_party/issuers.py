@@ -33,9 +33,18 @@ class Issuers:
         self._tenants = {tenant: issuer.replace(PLACEHOLDER, tenant) for tenant in tenants}
         self._allowed = frozenset(self._tenants.values()) if is_template else frozenset((issuer,))
 
+    def overlaps(self, other: "Issuers") -> bool:
+        """Whether there is an issuer that both accept."""
+        return not self._allowed.isdisjoint(other._allowed)
+
     def accepts(self, issuer: str) -> bool:
         """Whether `issuer` is ours, or one of the tenants'."""
         return issuer in self._allowed
+
+    def named_in(self, claims: Mapping[str, Json]) -> str | None:
+        """The issuer that claims name, None unless it is one we accept."""
+        issuer = claims.get("iss")
+        return issuer if isinstance(issuer, str) and self.accepts(issuer) else None
 
     def of(self, claims: Mapping[str, Json]) -> str:
         """The issuer a token with these claims must have. Raises IdTokenRejected for a tenant that is not allowed."""

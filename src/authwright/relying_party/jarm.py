@@ -34,9 +34,13 @@ async def open_response(party: "RelyingParty", message: AuthorizationResponse) -
         verified = await party.keys.verify(
             token, algorithms=accepted_algorithms(client, metadata), types=_TYPES
         )
+        # Where the issuer is a template, the response names one of the tenants that are allowed.
+        issuer = party.issuers.named_in(verified.claims)
+        if issuer is None:
+            raise ResponseClaimsRejected("iss")
         return parse_response_claims(
             verified.claims,
-            issuer=party.issuer,
+            issuer=issuer,
             client_id=client.client_id,
             now=party.clock(),
             leeway=client.leeway,

@@ -125,12 +125,20 @@ async def end_sessions(party: "RelyingParty", issuer: str, subject: str) -> int:
     """End all sessions of a user, as an operator or the user asks; how many there were."""
     # 1. Here. 2. Their refresh tokens, as far as the provider can be reached.
     ended = await _end_all(party, issuer, subject)
-    if party.logout.revoke and any(signed_in.data.refresh_token for signed_in in ended):
-        try:
-            await _revoke(party, await party.metadata.get(), ended)
-        except RemoteFault as fault:
-            _LOG.warning("revocation failed", extra={"event": "rp.revocation_failed", "reason": fault.reason})
+    await _revoke_as_far_as_possible(party, ended)
     return len(ended)
+
+
+async def end_session(party: "RelyingParty", issuer: str, subject: str, session_id: str) -> bool:
+    """End one session of a user, in whatever browser; whether the user had it."""
+    # Looked for among the user's own: an id from a form must not end somebody else's.
+    for signed_in in await party.sessions.of(issuer, subject):
+        if signed_in.id == session_id:
+            await party.sessions.end(signed_in)
+            _record(party, issuer, subject, signed_in.sid, "ended", 1)
+            await _revoke_as_far_as_possible(party, (signed_in,))
+            return True
+    return False
 
 
 async def _end_all(party: "RelyingParty", issuer: str, subject: str) -> tuple[SignedIn, ...]:
@@ -179,6 +187,15 @@ async def signed_out_callback(party: "RelyingParty", request: HttpRequest) -> Ht
         # Nothing we wrote says where to go, and nobody else may.
         return signed_out_page(party.site.origin + party.site.home)
     return see_other(_absolute(party, context.return_to))
+
+
+async def _revoke_as_far_as_possible(party: "RelyingParty", ended: tuple[SignedIn, ...]) -> None:
+    if not party.logout.revoke or not any(signed_in.data.refresh_token for signed_in in ended):
+        return
+    try:
+        await _revoke(party, await party.metadata.get(), ended)
+    except RemoteFault as fault:
+        _LOG.warning("revocation failed", extra={"event": "rp.revocation_failed", "reason": fault.reason})
 
 
 async def _revoke(party: "RelyingParty", metadata: ProviderMetadata, ended: Iterable[SignedIn]) -> None:

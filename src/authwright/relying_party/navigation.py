@@ -16,6 +16,9 @@ def is_navigation(request: HttpRequest) -> bool:
 def is_not_script(request: HttpRequest) -> bool:
     """As `is_navigation`, but a plain client that names no media type counts as well: it asked for a login."""
     headers = request.headers
+    # Sec-Purpose: fetched ahead, perhaps for nobody; a login begun for it would push out one that somebody wants.
+    if "prefetch" in (headers.get("sec-purpose") or ""):
+        return False
     if (headers.get("sec-fetch-mode") or "navigate") != "navigate":
         return False
     if (headers.get("sec-fetch-dest") or "document") != "document":
@@ -28,3 +31,10 @@ def login_needed(login_url: str) -> HttpResponse:
     # RFC 9110 §15.5.2 asks for a challenge; this scheme is one no browser opens a password box for.
     headers = Headers.of({"www-authenticate": "Session"})
     return json_response(401, {"error": "login_required", "login_url": login_url}, headers)
+
+
+def own_target(request: HttpRequest) -> str | None:
+    """Where the request itself wanted to go; what is not a GET cannot be repeated after the sign-in."""
+    if request.method not in ("GET", "HEAD"):
+        return None
+    return f"{request.path}?{request.query}" if request.query else request.path

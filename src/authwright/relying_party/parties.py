@@ -13,11 +13,13 @@ from authwright.protocol.http import PASS, HttpRequest, HttpResponse, Pass, see_
 from authwright.protocol.params import encode, parse_params
 from authwright.relying_party.client import Paths, Site
 from authwright.relying_party.errors import LoginRequired, NoAccessToken
-from authwright.relying_party.navigation import is_navigation, is_not_script, login_needed
+from authwright.relying_party.navigation import is_navigation, is_not_script, login_needed, own_target
 from authwright.relying_party.pages import choice_page, refused_page
-from authwright.relying_party.party import RelyingParty, own_target
+from authwright.relying_party.party import RelyingParty
+from authwright.relying_party.refusal import unavailable
 from authwright.relying_party.sessions import SignedIn
 from authwright.relying_party.user import User
+from authwright.stores.protocols import StoreUnavailable
 
 
 class RelyingParties:
@@ -45,7 +47,7 @@ class RelyingParties:
         if len(prefixes) != len(parties) + 1:
             raise ValueError("relying parties: each has paths of its own")
         for party in parties:
-            if any(other is not party and other.issuers.accepts(party.issuer) for other in parties):
+            if any(other is not party and other.issuers.overlaps(party.issuers) for other in parties):
                 raise ValueError("relying parties: each has an issuer of its own")
         self.default = default
         self._routes = {
@@ -61,7 +63,10 @@ class RelyingParties:
         """Answer a request to one of our endpoints; PASS for any other."""
         route = self._routes.get(request.path)
         if route is not None:
-            return await route(request)
+            try:
+                return await route(request)
+            except StoreUnavailable:
+                return unavailable(next(iter(self.parties.values())), "sessions_unavailable")
         for party in self.parties.values():
             if party.serves(request.path):
                 return await party.handle(request)

@@ -3,7 +3,6 @@
 OpenID Connect Core 1.0, RFC 6749, RFC 7636, RFC 9207 and the three kinds of logout of OpenID Connect, as a client.
 """
 
-import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
@@ -13,38 +12,37 @@ from authwright.clock import Clock, utcnow
 from authwright.crypto.handles import Handles
 from authwright.crypto.keys import SigningKey
 from authwright.crypto.seal import Seal
-from authwright.protocol.errors import InvalidRequest
-from authwright.protocol.http import PASS, Fetch, Headers, HttpRequest, HttpResponse, Json, Pass, see_other
+from authwright.protocol.http import PASS, Fetch, HttpRequest, HttpResponse, Json, Pass
 from authwright.protocol.metadata import ProviderMetadata
-from authwright.protocol.params import Params, encode, parse_form, parse_params
+from authwright.protocol.params import encode
 from authwright.protocol.redirect_uri import is_loopback_host
 from authwright.protocol.token import TokenResponse
 from authwright.relying_party import logout as signing_out
 from authwright.relying_party import remote_logout, tokens, userinfo
 from authwright.relying_party.api_calls import UserApi, call_api
-from authwright.relying_party.asked_login import AskedLogin, open_asked, seal_asked
+from authwright.relying_party.asked_login import AskedLogin, seal_asked
 from authwright.relying_party.audit import Audit, AuditSink
 from authwright.relying_party.back_channel import BackChannel
 from authwright.relying_party.callback import receive_callback
 from authwright.relying_party.challenge import send_to_provider
 from authwright.relying_party.claim_actions import Claims, default_claims
+from authwright.relying_party.claim_sources import ClaimSources
 from authwright.relying_party.client import FlowPolicy, Paths, RelyingPartyClient, Site
-from authwright.relying_party.errors import LoginRequired, NoAccessToken
+from authwright.relying_party.endpoints import endpoints_of
+from authwright.relying_party.errors import LoginRequired
 from authwright.relying_party.event_line import EventLine
 from authwright.relying_party.events import CodeRedemption, RelyingPartyEvents
 from authwright.relying_party.flow import FlowCookies
-from authwright.relying_party.initiate import initiate_login
 from authwright.relying_party.issuers import Issuers
 from authwright.relying_party.logout import LogoutPolicy
-from authwright.relying_party.navigation import is_navigation, is_not_script, login_needed
-from authwright.relying_party.pages import failure_page, refused_page, sign_out_page
+from authwright.relying_party.navigation import is_navigation, login_needed, own_target
 from authwright.relying_party.refresh import (
     SingleFlight,
     UnwrittenResults,
-    is_fresh,
-    is_usable,
+    fresh_access_token,
     refresh_session,
 )
+from authwright.relying_party.refusal import unavailable
 from authwright.relying_party.sessions import SESSION_LIFETIME, Sessions, SignedIn
 from authwright.relying_party.user import User
 from authwright.remote.client_authentication import TlsClientCertificate
@@ -53,8 +51,6 @@ from authwright.remote.issuer_metadata import IssuerMetadata
 from authwright.remote.keys import RemoteKeys
 from authwright.stores.memory import MemoryOnce
 from authwright.stores.protocols import OnceStore, RelyingPartySessionStore, StoreUnavailable
-
-_LOG = logging.getLogger("authwright.relying_party")
 
 L = TypeVar("L", bound=Callable[[Any], Any])
 
@@ -70,7 +66,7 @@ class RelyingParty:
     the ids of logout tokens are remembered; several processes need one between them. `audit`: is told what happened.
     `name`: tells it from others of the same application. `tenants`: those allowed, for an issuer with a placeholder,
     whose metadata is at `metadata_url`. `flow`: how a login attempt may go. `api_fetch`: how the APIs are reached that
-    are called for users.
+    are called for users. `claims_providers`: issuers whose word is taken for what UserInfo leaves to others to say.
     """
 
     def __init__(
@@ -86,6 +82,7 @@ class RelyingParty:
         paths: Paths | None = None,
         events: RelyingPartyEvents | None = None,
         claims: Claims | None = None,
+        claims_providers: Collection[str] = (),
         clock: Clock = utcnow,
         metadata: ProviderMetadata | None = None,
         session_lifetime: timedelta = SESSION_LIFETIME,
@@ -117,6 +114,9 @@ class RelyingParty:
         self.flow_policy: FlowPolicy = flow or FlowPolicy()
         self.site: Site = Site(base_url, paths or Paths(), self.flow_policy.return_to_origins)
         self.claims: Claims = claims or default_claims()
+        self.claim_sources: ClaimSources = ClaimSources(
+            claims_providers, client=client, fetch=fetch, clock=clock
+        )
         self.signed_out_redirect: str = signed_out_redirect or self.site.home
         self.access_denied_path = access_denied_path
         self.trusted_origins: frozenset[str] = frozenset(trusted_origins)
@@ -140,6 +140,7 @@ class RelyingParty:
         self.sessions: Sessions = Sessions(
             sessions,
             issuer=issuer,
+            client_id=client.client_id,
             site=self.site,
             seal=seal,
             handles=handles,
@@ -149,18 +150,7 @@ class RelyingParty:
         )
         self._refreshes = SingleFlight[SignedIn]()
         self.unwritten: UnwrittenResults = UnwrittenResults(clock)
-        self._routes = {
-            self.site.path(self.site.paths.login): self._login,
-            self.site.path(self.site.paths.callback): self._callback,
-            self.site.path(self.site.paths.logout): self._logout,
-            self.site.path(self.site.paths.logout_callback): self._logout_callback,
-        }
-        if self.flow_policy.initiate_login:
-            self._routes[self.site.path(self.site.paths.initiate_login)] = self._initiate_login
-        if self.logout.backchannel:
-            self._routes[self.site.path(self.site.paths.backchannel_logout)] = self._backchannel_logout
-        if self.logout.frontchannel:
-            self._routes[self.site.path(self.site.paths.frontchannel_logout)] = self._frontchannel_logout
+        self._endpoints = endpoints_of(self)
 
     def on(self, event: type) -> Callable[[L], L]:
         """Decorator: have a function, async or not, called with each `event` (a class of the events module)."""
@@ -175,19 +165,19 @@ class RelyingParty:
 
     def serves(self, path: str) -> bool:
         """Whether the path is one of our endpoints."""
-        return path in self._routes
+        return path in self._endpoints
 
     async def handle(self, request: HttpRequest) -> HttpResponse | Pass:
         """Answer a request to one of our endpoints; PASS for any other."""
-        route = self._routes.get(request.path)
-        if route is None:
+        endpoint = self._endpoints.get(request.path)
+        if endpoint is None:
             return PASS
         try:
-            return await route(request)
+            return await endpoint(self, request)
         except RemoteFault as fault:
-            return self._unavailable(fault.reason)
+            return unavailable(self, fault.reason)
         except StoreUnavailable:
-            return self._unavailable("sessions_unavailable")
+            return unavailable(self, "sessions_unavailable")
 
     # --- Verbs
 
@@ -244,7 +234,7 @@ class RelyingParty:
                 items=needed.items,
             )
         except RemoteFault as fault:
-            return self._unavailable(fault.reason)
+            return unavailable(self, fault.reason)
 
     async def callback(self, request: HttpRequest) -> SignedIn | HttpResponse | Pass:
         """Finish a sign-in: the session (its `response` goes to the browser), or the page that says why not."""
@@ -255,11 +245,16 @@ class RelyingParty:
         return await tokens.redeem_code(self.channel, redemption)
 
     async def fetch_userinfo(
-        self, access_token: str, dpop_key: SigningKey | None = None
+        self, access_token: str, dpop_key: SigningKey | None = None, *, issuer: str | None = None
     ) -> Mapping[str, Json]:
-        """Ask the UserInfo endpoint; comparing `sub` is left to the caller. Raises ResponseRejected or RemoteFault."""
+        """Ask the UserInfo endpoint; comparing `sub` is left to the caller. Raises ResponseRejected or RemoteFault.
+
+        `issuer`: whose user it is; needed where ours is a template and the answer is signed.
+        """
         metadata = await self.metadata.get()
-        return await userinfo.fetch_userinfo(self.channel, self.keys, metadata, access_token, dpop_key)
+        return await userinfo.fetch_userinfo(
+            self.channel, self.keys, metadata, access_token, dpop_key, issuer=issuer or self.issuer
+        )
 
     async def use_refresh_token(
         self, token_endpoint: str, refresh_token: str, dpop_key: SigningKey | None = None
@@ -285,24 +280,7 @@ class RelyingParty:
 
     async def access_token(self, signed_in: SignedIn) -> str:
         """An access token that is fresh now, refreshed when its end is near. Raises as `refresh` does."""
-        data = signed_in.data
-        if data.access_token is not None and is_fresh(self, data):
-            return data.access_token
-        usable = data.access_token if is_usable(self, data) else None
-        if data.refresh_token is None:
-            if usable is None:
-                raise NoAccessToken("the access token has expired and there is no refresh token")
-            return usable
-        try:
-            renewed = await self.refresh(signed_in)
-        except RemoteFault:
-            # It was only going to expire: while it lasts, the provider's trouble need not be ours.
-            if usable is None:
-                raise
-            return usable
-        if renewed.data.access_token is None:
-            raise NoAccessToken("the session has no access token")
-        return renewed.data.access_token
+        return await fresh_access_token(self, signed_in)
 
     def user(self, signed_in: SignedIn) -> User:
         """The user of a session, as an application sees one."""
@@ -352,6 +330,13 @@ class RelyingParty:
         """
         return await signing_out.end_sessions(self, self._issuer_of_user(issuer), subject)
 
+    async def end_session(self, subject: str, session_id: str, *, issuer: str | None = None) -> bool:
+        """End the user's session of that `id` and revoke its refresh token; whether the user had it.
+
+        `issuer` as for `sessions_of`. Raises StoreUnavailable.
+        """
+        return await signing_out.end_session(self, self._issuer_of_user(issuer), subject, session_id)
+
     def _issuer_of_user(self, issuer: str | None) -> str:
         # OpenID Connect Core §5.7: a subject is somebody only together with its issuer.
         named = self.issuer if issuer is None else issuer
@@ -373,77 +358,6 @@ class RelyingParty:
             pairs.append(("ask", sealed))
         return f"{url}?{encode(pairs)}" if pairs else url
 
-    # --- Endpoints
-
-    async def _login(self, request: HttpRequest) -> HttpResponse | Pass:
-        if request.method != "GET":
-            return _not_allowed("GET")
-        query = _read(request)
-        if query is None:
-            return refused_page(400, "The request is malformed.")
-        asked = open_asked(self.seal, query.one("ask"))
-        if not is_not_script(request):
-            return login_needed(self.login_url(query.one("return_to"), asked))
-        again = query.one("again") is not None
-        if again and await self.session(request) is not None:
-            # Sent here from a tab that came too late, while another one signed in.
-            return see_other(self.site.absolute(self.site.return_to(query.one("return_to"))))
-        return await send_to_provider(
-            self,
-            request,
-            query.one("return_to"),
-            prompt=asked.prompt,
-            max_age=asked.max_age,
-            scopes=asked.scopes,
-            acr_values=asked.acr_values,
-            items=asked.items,
-            parameters=None,
-            again=again,
-        )
-
-    async def _initiate_login(self, request: HttpRequest) -> HttpResponse | Pass:
-        if request.method not in ("GET", "POST"):
-            return _not_allowed("GET, POST")
-        return await initiate_login(self, request)
-
-    async def _callback(self, request: HttpRequest) -> HttpResponse | Pass:
-        outcome = await self.callback(request)
-        if isinstance(outcome, SignedIn):
-            assert outcome.response is not None  # noqa: S101 - callback sets it
-            return outcome.response
-        return outcome
-
-    async def _logout(self, request: HttpRequest) -> HttpResponse | Pass:
-        if request.method == "GET":
-            query = _read(request)
-            if query is None:
-                return refused_page(400, "The request is malformed.")
-            return sign_out_page(
-                self.site.url(self.site.paths.logout), self.site.return_to(query.one("return_to"))
-            )
-        if request.method != "POST":
-            return _not_allowed("GET, POST")
-        # A state change by POST alone, and not by another site's: its browser would say so. The cookie is SameSite.
-        if not self.is_same_origin(request):
-            return refused_page(403, "The request came from another site.")
-        form = _read(request)
-        return await self.sign_out(request, return_to=form.one("return_to") if form else None)
-
-    async def _backchannel_logout(self, request: HttpRequest) -> HttpResponse | Pass:
-        if request.method != "POST":
-            return _not_allowed("POST")
-        return await self.remote_sign_out(request)
-
-    async def _frontchannel_logout(self, request: HttpRequest) -> HttpResponse | Pass:
-        if request.method not in ("GET", "POST"):
-            return _not_allowed("GET, POST")
-        return await remote_logout.frontchannel_logout(self, request)
-
-    async def _logout_callback(self, request: HttpRequest) -> HttpResponse | Pass:
-        if request.method != "GET":
-            return _not_allowed("GET")
-        return await self.signed_out_callback(request)
-
     def is_same_origin(self, request: HttpRequest) -> bool:
         """Whether nothing in the request says that another origin made it (Fetch Metadata, RFC 6454 §7)."""
         site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
@@ -455,38 +369,3 @@ class RelyingParty:
             # A page with Referrer-Policy no-referrer hides its origin even from itself; its browser still vouches.
             return site == "same-origin"
         return origin is None or origin == self.site.origin
-
-    def _unavailable(self, reason: str) -> HttpResponse:
-        _LOG.warning("sign-in unavailable", extra={"event": "rp.unavailable", "reason": reason})
-        return failure_page(
-            503,
-            code=reason,
-            text="The sign-in service cannot be reached just now. Please try again in a moment.",
-            start_again=self.site.url(self.site.paths.login),
-            retry_after=5,
-        )
-
-
-def own_target(request: HttpRequest) -> str | None:
-    """Where the request itself wanted to go; what is not a GET cannot be repeated after the sign-in."""
-    if request.method not in ("GET", "HEAD"):
-        return None
-    return f"{request.path}?{request.query}" if request.query else request.path
-
-
-def _read(request: HttpRequest) -> Params | None:
-    """The parameters of a request to one of our endpoints, each given once; None when they are malformed."""
-    try:
-        if request.method == "POST" and request.body:
-            params = parse_form(request.headers.get("content-type"), request.body)
-        else:
-            params = parse_params(request.query.encode("latin-1", "replace"))
-        params.refuse_repeated(frozenset())
-    except InvalidRequest:
-        return None
-    return params
-
-
-def _not_allowed(allow: str) -> HttpResponse:
-    page = refused_page(405, "This address cannot be used that way.")
-    return HttpResponse(page.status, page.headers.plus(Headers.of({"allow": allow})), page.body)

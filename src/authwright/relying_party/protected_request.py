@@ -93,7 +93,8 @@ async def push(party: "RelyingParty", context: PushAuthorization, dpop_key: Sign
     media_type = (response.headers.get("content-type") or "").partition(";")[0].strip().lower()
     if response.status not in (200, 201):
         _LOG.warning(
-            "the pushed request was refused",
+            "the pushed request was refused: %s",
+            _error_of(response),
             extra={
                 "event": "rp.push_refused",
                 "reason": _error_of(response),

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 import msgspec
 
 from authwright.clock import Clock
+from authwright.crypto.jwt import unverified_claims
+from authwright.protocol.metadata import ProviderMetadata
 from authwright.relying_party.audit import SignedOutHere
 from authwright.relying_party.errors import NoAccessToken, ProviderRefused, ResponseRejected, SessionEnded
-from authwright.relying_party.id_tokens import decrypted, expected_id_token, verify_id_token
+from authwright.relying_party.id_tokens import decrypted, expected_id_token, is_unsigned, verify_id_token
 from authwright.relying_party.sessions import SessionData, SignedIn, access_times, dpop_key
 from authwright.remote.documents import RemoteFault
 from authwright.stores.protocols import StoreUnavailable
@@ -28,12 +30,14 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("authwright.relying_party")
 
-LEASE = timedelta(seconds=20)
-"""How long one process may take; longer than all its requests together can last."""
+LEASE = timedelta(seconds=30)
+"""How long one process may take: two token requests and two for newer keys, of five seconds each, and three writes."""
 RESULT_WINDOW = timedelta(seconds=30)
 """How long what a refresh token brought is the answer to whoever still holds it."""
+JUST_NOW = timedelta(seconds=10)
+"""How long after a sign-in another one would bring the same."""
 _WAIT = 0.1
-_MAX_WAITS = 250
+_MAX_WAITS = 350
 _MAX_WRITES = 3
 
 T = TypeVar("T")
@@ -116,20 +120,53 @@ def is_usable(party: "RelyingParty", data: SessionData) -> bool:
     )
 
 
+async def fresh_access_token(party: "RelyingParty", signed_in: SignedIn) -> str:
+    """An access token that is fresh now, refreshed when its end is near. Raises as `refresh_session` does."""
+    data = signed_in.data
+    if data.access_token is not None and is_fresh(party, data):
+        return data.access_token
+    usable = data.access_token if is_usable(party, data) else None
+    if data.refresh_token is None:
+        if usable is None:
+            age = party.clock() - signed_in.record.created_at
+            raise NoAccessToken(
+                "the access token has expired and there is no refresh token", just_signed_in=age < JUST_NOW
+            )
+        return usable
+    try:
+        renewed = await party.refresh(signed_in)
+    except RemoteFault:
+        # It was only going to expire: while it lasts, the provider's trouble need not be ours.
+        if usable is None:
+            raise
+        return usable
+    if renewed.data.access_token is None:
+        raise NoAccessToken("the session has no access token")
+    return renewed.data.access_token
+
+
 async def refresh_session(party: "RelyingParty", signed_in: SignedIn) -> SignedIn:
     """The session with tokens newer than those of `signed_in`.
 
     Raises SessionEnded, NoAccessToken (nothing to refresh with), RemoteFault, ProviderRefused or ResponseRejected;
     after the last four the session is as it was.
     """
-    # 1. The right to use the refresh token, unless somebody has newer tokens for us.
+    # 1. What the answer is checked with, while there is time: what could not be checked then would be lost.
+    metadata = await party.metadata.get()
+    if metadata.token_endpoint is None:
+        raise RemoteFault("no_token_endpoint")
+    id_token = signed_in.data.id_token
+    if id_token is not None and not is_unsigned(id_token):
+        await party.keys.get()
+
+    # 2. The right to use the refresh token, unless somebody has newer tokens for us.
     claimed = await _claim(party, signed_in)
     if is_newer(party, claimed, signed_in):
         return claimed
 
-    # 2. Use it.
+    # 3. Use it.
     try:
-        data = await _renewed(party, claimed)
+        data = await _renewed(party, claimed, metadata, metadata.token_endpoint)
     except ProviderRefused as refused:
         if refused.error != "invalid_grant":
             await _release(party, claimed)
@@ -148,11 +185,13 @@ async def refresh_session(party: "RelyingParty", signed_in: SignedIn) -> SignedI
         )
         raise SessionEnded("invalid_grant") from None
     except (RemoteFault, ResponseRejected) as fault:
-        _LOG.warning("refresh failed", extra={"event": "rp.refresh_failed", "reason": fault.reason})
+        _LOG.warning(
+            "refresh failed: %s", fault.reason, extra={"event": "rp.refresh_failed", "reason": fault.reason}
+        )
         await _release(party, claimed)
         raise
 
-    # 3. Keep what it brought, unless the user signed out meanwhile.
+    # 4. Keep what it brought, unless the user signed out meanwhile.
     renewed = await _keep(party, claimed, data)
     if renewed is None:
         raise SessionEnded("signed_out")
@@ -227,33 +266,31 @@ async def _release(party: "RelyingParty", claimed: SignedIn) -> None:
     await party.sessions.rewrite(claimed, msgspec.structs.replace(claimed.data, refreshing_until=None))
 
 
-async def _renewed(party: "RelyingParty", claimed: SignedIn) -> SessionData:
+async def _renewed(
+    party: "RelyingParty", claimed: SignedIn, metadata: ProviderMetadata, token_endpoint: str
+) -> SessionData:
     data, now = claimed.data, party.clock()
-    metadata = await party.metadata.get()
-    if metadata.token_endpoint is None:
-        raise RemoteFault("no_token_endpoint")
     if data.refresh_token is None:
         raise NoAccessToken("the session has no refresh token")
-    response = await party.use_refresh_token(
-        metadata.token_endpoint, data.refresh_token, dpop_key(data.dpop_key)
-    )
+    response = await party.use_refresh_token(token_endpoint, data.refresh_token, dpop_key(data.dpop_key))
     if response.access_token is None:
         raise ResponseRejected("access_token_missing")
     id_token = data.id_token
     if response.id_token is not None:
         # Core §12.2: same issuer, same subject, our client, and a nonce only if it is the first one.
         id_token = decrypted(party.client, response.id_token)
+        issuer, subject = _known_as(claimed)
         claims = await verify_id_token(
             id_token,
             keys=party.keys,
             metadata=metadata,
             client=party.client,
             expected=expected_id_token(
-                issuer=claimed.record.issuer,
+                issuer=issuer,
                 client=party.client,
                 now=now,
                 nonce=data.nonce,
-                subject=claimed.record.subject,
+                subject=subject,
                 check_nonce=False,
             ),
             access_token=response.access_token,
@@ -277,3 +314,10 @@ async def _renewed(party: "RelyingParty", claimed: SignedIn) -> SessionData:
         renewed_from=_digest(data.refresh_token),
         renewed_at=now,
     )
+
+
+def _known_as(signed_in: SignedIn) -> tuple[str, str]:
+    """Issuer and subject as the provider knows them; the application may have put a user of its own in their place."""
+    # The session's ID token was verified before it was sealed in, so its claims can be relied on.
+    claims = unverified_claims(signed_in.data.id_token or "") or {}
+    return str(claims.get("iss", signed_in.iss)), str(claims.get("sub", signed_in.sub))

@@ -23,6 +23,7 @@ from authwright.protocol.http import (
 )
 from authwright.protocol.logout import (
     LOGOUT_TOKEN_TYPE,
+    MAX_AGE,
     LogoutToken,
     LogoutTokenRejected,
     parse_backchannel_logout,
@@ -115,8 +116,8 @@ async def check_logout_token(party: "RelyingParty", request: HttpRequest) -> Not
         ]
         verified = await party.keys.verify(token, algorithms=signed, types=types)
         # Where the issuer is a template, the token names one of the tenants that are allowed.
-        issuer = verified.claims.get("iss")
-        if not isinstance(issuer, str) or not party.issuers.accepts(issuer):
+        issuer = party.issuers.named_in(verified.claims)
+        if issuer is None:
             raise LogoutTokenRejected("iss")
         read = parse_logout_token(
             verified.claims,
@@ -186,7 +187,9 @@ async def _claim(party: "RelyingParty", token: LogoutToken) -> None:
     """Back-Channel Logout §2.6: the same `jti` a second time is a replay."""
     text = "\0".join((token.issuer, party.client.client_id, token.jti))
     key = f"logout|{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()}"
-    if not await party.once.claim(key, token.expires_at + party.client.leeway):
+    # No longer than it could come back: a provider may let its tokens end in a hundred years.
+    until = min(token.expires_at, token.issued_at + MAX_AGE) + party.client.leeway
+    if not await party.once.claim(key, until):
         raise LogoutRejected("logout_token_replayed")
 
 
@@ -225,7 +228,7 @@ def _refused(party: "RelyingParty", reason: str) -> HttpResponse:
 
 
 def _later(reason: str) -> HttpResponse:
-    _LOG.warning("remote sign-out failed", extra={"event": "rp.unavailable", "reason": reason})
+    _LOG.warning("remote sign-out failed: %s", reason, extra={"event": "rp.unavailable", "reason": reason})
     return json_response(503, {"error": "temporarily_unavailable"}, Headers.of({"retry-after": "5"}))
 
 
@@ -246,7 +249,8 @@ def _framed(status: int) -> HttpResponse:
 
 def _log_ignored(party: "RelyingParty", channel: Channel, reason: str) -> None:
     _LOG.warning(
-        "remote sign-out ignored",
+        "remote sign-out ignored: %s",
+        reason,
         extra={
             "event": "rp.remote_sign_out_ignored",
             "channel": channel,

@@ -78,6 +78,11 @@ class SignedIn:
     """On what `callback` returns: the answer that gives the browser its session and sends it on."""
 
     @property
+    def id(self) -> str:
+        """Tells it from others, on a page or for an operator; it is not what the cookie holds."""
+        return self.record.digest
+
+    @property
     def iss(self) -> str:
         return self.record.issuer
 
@@ -109,6 +114,7 @@ class Sessions:
 
     __slots__ = (
         "_accepts",
+        "_client_id",
         "_clock",
         "_cookie",
         "_handles",
@@ -124,6 +130,7 @@ class Sessions:
         store: RelyingPartySessionStore,
         *,
         issuer: str,
+        client_id: str,
         site: Site,
         seal: Seal,
         handles: Handles,
@@ -134,6 +141,7 @@ class Sessions:
         """`accepts`: whose sessions are ours, where that is more than one issuer."""
         self._store = store
         self._issuer = issuer
+        self._client_id = client_id
         self._accepts = accepts or issuer.__eq__
         self._site = site
         self._seal = seal
@@ -156,6 +164,7 @@ class Sessions:
             issuer=issuer or self._issuer,
             subject=subject,
             session_id=session_id,
+            client_id=self._client_id,
             sealed=self._sealed(digest, data),
             created_at=now,
             expires_at=now + self._lifetime,
@@ -180,10 +189,13 @@ class Sessions:
     async def load(self, digest: str) -> SignedIn | None:
         """The live session under that digest, or None."""
         record = await self._store.load(digest)
-        # Another issuer's session is another relying party's, that shares the store and the cookie.
-        if record is None or not self._accepts(record.issuer) or self._clock() >= record.expires_at:
+        if record is None or not self._is_ours(record) or self._clock() >= record.expires_at:
             return None
         return self._opened(record)
+
+    def _is_ours(self, record: RelyingPartySession) -> bool:
+        # Another issuer's, or another client's, is another relying party's that shares the store, perhaps the cookie.
+        return self._accepts(record.issuer) and record.client_id == self._client_id
 
     def _opened(self, record: RelyingPartySession) -> SignedIn | None:
         opened = self._seal.open(record.sealed, context=f"rp_session:{record.digest}")
@@ -214,7 +226,7 @@ class Sessions:
     async def of(self, issuer: str, subject: str) -> tuple[SignedIn, ...]:
         """The live sessions of a user, oldest first."""
         now = self._clock()
-        found = await self._store.list(issuer=issuer, subject=subject)
+        found = await self.matching(issuer, subject=subject)
         opened = [self._opened(record) for record in found if now < record.expires_at]
         return tuple(signed_in for signed_in in opened if signed_in is not None)
 
@@ -222,13 +234,15 @@ class Sessions:
         self, issuer: str, *, session_id: str | None = None, subject: str | None = None
     ) -> Sequence[RelyingPartySession]:
         """The sessions with that `sid`, of that user, or both; expired or not."""
-        return await self._store.list(issuer=issuer, session_id=session_id, subject=subject)
+        found = await self._store.list(issuer=issuer, session_id=session_id, subject=subject)
+        return [record for record in found if self._is_ours(record)]
 
     async def end_matching(
         self, issuer: str, *, session_id: str | None = None, subject: str | None = None
     ) -> int:
         """End those sessions; how many there were."""
-        return await self._store.delete_by(issuer=issuer, session_id=session_id, subject=subject)
+        found = await self.matching(issuer, session_id=session_id, subject=subject)
+        return sum([await self._store.delete(record.digest) for record in found])
 
     def has_cookie(self, request: HttpRequest) -> bool:
         return self._cookie in read_cookies(request.headers)

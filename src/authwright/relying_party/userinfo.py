@@ -39,14 +39,24 @@ async def fetch_userinfo(
     metadata: ProviderMetadata,
     access_token: str,
     dpop_key: SigningKey | None = None,
+    *,
+    issuer: str,
 ) -> Mapping[str, Json]:
-    """The claims as they came; their `sub` is the caller's to check. Raises ResponseRejected or RemoteFault."""
+    """The claims as they came; their `sub` is the caller's to check. Raises ResponseRejected or RemoteFault.
+
+    `issuer`: of the user, whom a signed answer must name.
+    """
     client = channel.client
     # 1. Ask.
     if metadata.userinfo_endpoint is None:
         raise ResponseRejected("no_userinfo_endpoint")
-    request = request_to("GET", metadata.userinfo_endpoint, _ACCEPTED)
-    response = await channel.send_with_token(request, access_token, dpop_key=dpop_key)
+    if client.userinfo_token == "body":
+        # RFC 6750 §2.2: by POST alone; a query would keep the token in logs.
+        pairs = (("access_token", access_token),)
+        response = await channel.post(metadata.userinfo_endpoint, pairs, authenticated=False)
+    else:
+        request = request_to("GET", metadata.userinfo_endpoint, _ACCEPTED)
+        response = await channel.send_with_token(request, access_token, dpop_key=dpop_key)
     if response.status >= 500 or response.status == 429:
         raise RemoteFault("userinfo_unavailable")
     if response.status != 200:
@@ -76,7 +86,7 @@ async def fetch_userinfo(
         raise ResponseRejected("userinfo_encryption") from None
     except (UnicodeDecodeError, JwtRejected):
         raise ResponseRejected("userinfo_signature") from None
-    _check_signed(verified.claims, metadata.issuer, client)
+    _check_signed(verified.claims, issuer, client)
     return verified.claims
 
 

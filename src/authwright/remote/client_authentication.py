@@ -23,6 +23,8 @@ from authwright.remote.documents import request_to
 
 ASSERTION_LIFETIME = timedelta(minutes=1)
 """An assertion is for the next request."""
+FORM = Headers.of({"content-type": "application/x-www-form-urlencoded", "accept": "application/json"})
+"""The header fields of a form whose answer is wanted as JSON."""
 _TYPE = "JWT"
 
 
@@ -91,11 +93,7 @@ def authenticated_form(
 
     An assertion in it is good for one request: build another for another. Raises RemoteFault for a broken URL.
     """
-    fields = [
-        ("content-type", "application/x-www-form-urlencoded"),
-        ("accept", "application/json"),
-        *headers,
-    ]
+    fields = [*headers]
     sent = tuple(pairs)
     proof: tuple[tuple[str, str], ...]
     match auth:
@@ -114,10 +112,11 @@ def authenticated_form(
         case TlsClientCertificate() | Public():
             # RFC 8705 §2: beside a certificate, the name alone says whose it should be.
             proof = post_parameters(client_id)
-    # A pushed request names its client already, and no parameter may be there twice (RFC 6749 §3.2).
-    named = {name for name, _ in sent}
-    body = encode((*sent, *(pair for pair in proof if pair[0] not in named))).encode("ascii")
-    return request_to("POST", url, Headers.of(fields), body)
+    if proof:
+        # A pushed request names its client already, and no parameter may be there twice (RFC 6749 §3.2).
+        named = {name for name, _ in sent}
+        sent += tuple(pair for pair in proof if pair[0] not in named)
+    return request_to("POST", url, FORM.plus(Headers.of(fields)), encode(sent).encode("ascii"))
 
 
 def _assertion(client_id: str, audience: str, now: datetime) -> dict[str, Json]:

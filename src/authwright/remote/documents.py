@@ -57,13 +57,20 @@ def request_to(method: str, url: str, headers: Headers = NO_HEADERS, body: bytes
 
 async def fetch_json(fetch: Fetch, url: str, *, max_size: int = MAX_DOCUMENT) -> Json:
     """The JSON document at `url`. Raises RemoteFault."""
+    # A query may name a user (RFC 7033 §4.1), who has no place in a log.
+    where = url.partition("?")[0]
     try:
         content = await _fetch_json(fetch, url, max_size)
     except RemoteFault as fault:
         # A copy that is held may stand in for it, and then nobody else would say why.
-        _LOG.warning("not fetched", extra={"event": "remote.not_fetched", "url": url, "reason": fault.reason})
+        _LOG.warning(
+            "not fetched: %s: %s",
+            where,
+            fault.reason,
+            extra={"event": "remote.not_fetched", "url": where, "reason": fault.reason},
+        )
         raise
-    _LOG.info("fetched", extra={"event": "remote.fetched", "url": url})
+    _LOG.info("fetched", extra={"event": "remote.fetched", "url": where})
     return content
 
 

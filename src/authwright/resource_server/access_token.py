@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from authwright.crypto.jwt import JwtRejected, check_claims
 from authwright.protocol.http import Json
@@ -12,6 +12,9 @@ from authwright.ticket import Confirmation
 
 JWT_TYPES = ("at+jwt",)
 """RFC 9068 §4: an ID token, or any other JWT of the same issuer, is refused by its `typ`."""
+CLOCK_DIFFERENCE = timedelta(seconds=30)
+"""How far the issuer's clock may be ahead of ours: a token is often used within the second it was issued in."""
+BEARER, DPOP = "bearer", "dpop"
 _REQUIRED = ("sub", "client_id", "iat", "jti", "aud")
 
 
@@ -60,10 +63,12 @@ def from_jwt(
 ) -> AccessToken:
     """The token of verified claims. Raises BearerRefused."""
     try:
-        check_claims(claims, issuer=issuer, audience=audience, now=now, required=_REQUIRED)
+        check_claims(
+            claims, issuer=issuer, audience=audience, now=now, leeway=CLOCK_DIFFERENCE, required=_REQUIRED
+        )
     except JwtRejected as rejected:
         raise invalid_token(rejected.reason) from None
-    return _read(token, claims, issuer)
+    return _unexpired(_read(token, claims, issuer), now)
 
 
 def from_introspection(
@@ -75,10 +80,22 @@ def from_introspection(
     # RFC 9700 §2.3: a token for another resource server is not for us, however alive it is.
     if audience not in _texts(claims.get("aud")):
         raise invalid_token("aud")
-    found = _read(token, claims, issuer)
-    if found.expires_at is not None and found.expires_at <= now:
-        raise invalid_token("exp")
+    # RFC 7662 §2.2: a server may know refresh tokens too, and says so here; one of those lets nobody in.
+    token_type = claims.get("token_type", BEARER)
+    if not isinstance(token_type, str) or token_type.lower() not in (BEARER, DPOP):
+        raise invalid_token("token_type")
+    found = _unexpired(_read(token, claims, issuer), now)
+    # RFC 9449 §6.2: bound, but to a key the server does not name: nobody could prove to hold it.
+    if token_type.lower() == DPOP and (found.confirmation is None or found.confirmation.jkt is None):
+        raise invalid_token("bound")
     return found
+
+
+def _unexpired(token: AccessToken, now: datetime) -> AccessToken:
+    # On our clock, without any leeway: what has ended opens nothing.
+    if token.expires_at is not None and token.expires_at <= now:
+        raise invalid_token("exp")
+    return token
 
 
 def _read(token: str, claims: Mapping[str, Json], issuer: str) -> AccessToken:

@@ -6,6 +6,7 @@ signed in; RFC 9728 for what the resource server says of itself.
 
 import logging
 from collections.abc import Collection, Sequence
+from urllib.parse import urlsplit
 
 from authwright.clock import Clock, utcnow
 from authwright.crypto.jwt import JwtRejected
@@ -13,6 +14,7 @@ from authwright.protocol.errors import InvalidRequest
 from authwright.protocol.http import PASS, Fetch, HttpRequest, HttpResponse, Pass
 from authwright.protocol.metadata import ProviderMetadata
 from authwright.protocol.protected_resource import ProtectedResourceMetadata
+from authwright.protocol.redirect_uri import is_loopback_host
 from authwright.protocol.scopes import format_scope
 from authwright.protocol.userinfo import parse_bearer_token
 from authwright.remote.documents import RemoteFault
@@ -64,10 +66,13 @@ class ResourceServer:
         dpop: DpopAcceptance | None = None,
         described: ProtectedResourceMetadata | None = None,
     ) -> None:
+        parts = urlsplit(issuer)
+        if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback_host(parts.netloc)):
+            raise ValueError("issuer must be an https URL, except on loopback")
         if not audience:
             raise ValueError("audience is empty: a token for anybody would be good enough")
         if introspect_jwts and introspection is None:
-            raise ValueError("introspect_jwts needs introspection")
+            raise ValueError("introspect_jwts needs client_id and client_secret, or introspection")
         if not algorithms or not set(algorithms).issubset(ALGORITHMS):
             raise ValueError(f"algorithms: some of {', '.join(ALGORITHMS)}")
         self.issuer: str = issuer

@@ -12,6 +12,8 @@ from authwright.resource_server.access_token import AccessToken
 from authwright.resource_server.refusals import invalid_proof, invalid_token, use_nonce
 from authwright.ticket import Confirmation
 
+_UNBOUND = Confirmation()
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DpopAcceptance:
@@ -31,7 +33,7 @@ async def check_holder(
     request: HttpRequest, scheme: str, token: AccessToken, dpop: DpopAcceptance | None, now: datetime
 ) -> None:
     """`scheme` as it was used, in lower case; `dpop` None = such tokens are not taken. Raises BearerRefused."""
-    bound = token.confirmation or Confirmation()
+    bound = token.confirmation or _UNBOUND
     if scheme == "dpop":
         if dpop is None:
             raise invalid_token("scheme")

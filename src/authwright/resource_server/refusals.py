@@ -31,7 +31,8 @@ class BearerRefused(Exception):
         max_age: int | None = None,
         resource_metadata: str = "",
     ) -> None:
-        super().__init__(error or "no token")
+        # Read only where nobody caught it.
+        super().__init__(f"{error or 'no token'}; app.add_middleware(api.middleware) makes an answer of this")
         self.status: int = status
         self.error: str = error
         self.description: str = description

@@ -292,22 +292,6 @@ class MemoryRelyingPartySessions:
     async def delete(self, digest: str) -> bool:
         return self._sessions.pop(digest, None) is not None
 
-    async def delete_by(
-        self, *, issuer: str, session_id: str | None = None, subject: str | None = None
-    ) -> int:
-        if session_id is None and subject is None:
-            raise ValueError("delete_by needs a session_id or a subject")
-        doomed = [
-            digest
-            for digest, session in self._sessions.items()
-            if session.issuer == issuer
-            and session_id in (None, session.session_id)
-            and subject in (None, session.subject)
-        ]
-        for digest in doomed:
-            del self._sessions[digest]
-        return len(doomed)
-
     async def list(
         self, *, issuer: str, session_id: str | None = None, subject: str | None = None
     ) -> Sequence[RelyingPartySession]:

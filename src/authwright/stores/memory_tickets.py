@@ -205,7 +205,9 @@ class MemoryTickets:
         for candidate in self._candidates(grant_id, session_id, subject):
             grant = self._grants.get(candidate)
             if grant is None:
-                ended += self._revoke_descendants(candidate, now)
+                # A grant that was purged leaves what was made from it; whose it was is gone with it.
+                if session_id is None and subject is None and client_id is None:
+                    ended += self._revoke_descendants(candidate, now)
                 continue
             first = grant.first
             if (

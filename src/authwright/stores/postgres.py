@@ -12,7 +12,12 @@ from types import TracebackType
 from typing import TypeAlias, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-import asyncpg
+try:
+    import asyncpg
+except ModuleNotFoundError as _missing:
+    raise ModuleNotFoundError(
+        f"PostgreSQL needs the package {_missing.name}; install authwright[postgres]", name=_missing.name
+    ) from None
 
 from authwright.clock import Clock, utcnow
 from authwright.stores.migrations import migrations, outstanding

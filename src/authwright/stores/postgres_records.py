@@ -342,17 +342,6 @@ class PostgresRelyingPartySessions(_Table):
         sql = "DELETE FROM relying_party_sessions WHERE digest = $1 RETURNING 1"
         return await self._count(sql, digest) == 1
 
-    async def delete_by(
-        self, *, issuer: str, session_id: str | None = None, subject: str | None = None
-    ) -> int:
-        if session_id is None and subject is None:
-            raise ValueError("delete_by needs a session_id or a subject")
-        sql = (
-            "DELETE FROM relying_party_sessions WHERE issuer = $1 AND ($2::text IS NULL OR session_id = $2)"
-            " AND ($3::text IS NULL OR subject = $3) RETURNING 1"
-        )
-        return await self._count(sql, issuer, session_id, subject)
-
     async def list(
         self, *, issuer: str, session_id: str | None = None, subject: str | None = None
     ) -> Sequence[RelyingPartySession]:

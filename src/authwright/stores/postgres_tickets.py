@@ -115,8 +115,9 @@ class PostgresTickets:
                 # It may have waited for a commit that made another grant it could not see: look until there is none.
                 while ended := await connection.fetch(sql, at, *values):
                     gone += ended
-                # A grant that was purged leaves what was made from it.
-                origins = {row[0] for row in gone} | ({grant_id} if grant_id is not None else set())
+                # A grant that was purged leaves what was made from it; whose it was is gone with it.
+                only = {grant_id} if grant_id is not None and len(values) == 1 else set()
+                origins = only.union(row[0] for row in gone)
                 ends = [descendants_between(origin) for origin in sorted(origins)]
                 while ends and (
                     ended := await connection.fetch(

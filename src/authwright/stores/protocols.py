@@ -124,6 +124,7 @@ class TicketStore(Protocol):
         """Revoke every live grant that matches all the given conditions, and all that were made from those.
 
         How many there were. A grant was made from the one whose id its own begins with (`ticket.derived_grant_id`).
+        Of a grant that is purged, what was made from it is revoked by `grant_id` alone: nothing else is known of it.
         Raises ValueError without a condition. Subject, session and client of a grant are those of its first ticket.
         """
 
@@ -272,15 +273,8 @@ class RelyingPartySessionStore(Protocol):
     async def replace(self, before: RelyingPartySession, after: RelyingPartySession) -> bool:
         """Write `after` (version one higher) if the stored version is still that of `before`."""
 
-    async def delete(self, digest: str) -> bool: ...
-
-    async def delete_by(
-        self, *, issuer: str, session_id: str | None = None, subject: str | None = None
-    ) -> int:
-        """End every session of that issuer that matches all the given conditions; how many there were.
-
-        Raises ValueError when neither `session_id` nor `subject` is given.
-        """
+    async def delete(self, digest: str) -> bool:
+        """End the session; whether it was there."""
 
     async def list(
         self, *, issuer: str, session_id: str | None = None, subject: str | None = None

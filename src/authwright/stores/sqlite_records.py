@@ -366,16 +366,6 @@ class SqliteRelyingPartySessions:
         removed: int = await self._writer.submit(lambda db: db.execute(sql, (digest,)).rowcount)
         return removed == 1
 
-    async def delete_by(
-        self, *, issuer: str, session_id: str | None = None, subject: str | None = None
-    ) -> int:
-        if session_id is None and subject is None:
-            raise ValueError("delete_by needs a session_id or a subject")
-        where, values = conditions(issuer=issuer, session_id=session_id, subject=subject)
-        sql = f"DELETE FROM relying_party_sessions WHERE {where}"  # noqa: S608
-        removed: int = await self._writer.submit(lambda db: db.execute(sql, values).rowcount)
-        return removed
-
     async def list(
         self, *, issuer: str, session_id: str | None = None, subject: str | None = None
     ) -> Sequence[RelyingPartySession]:

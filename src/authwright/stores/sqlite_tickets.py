@@ -90,8 +90,9 @@ class SqliteTickets:
 
         def revoke_all(connection: sqlite3.Connection) -> int:
             ended = connection.execute(sql, (at, *values)).fetchall()
-            # A grant that was purged leaves what was made from it.
-            origins = {row[0] for row in ended} | ({grant_id} if grant_id is not None else set())
+            # A grant that was purged leaves what was made from it; whose it was is gone with it.
+            only = {grant_id} if grant_id is not None and len(values) == 1 else set()
+            origins = only.union(row[0] for row in ended)
             for origin in origins:
                 ended += connection.execute(
                     _REVOKE_DESCENDANTS, (at, *descendants_between(origin))

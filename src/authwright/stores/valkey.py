@@ -14,10 +14,16 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 import msgspec
-from valkey.asyncio import BlockingConnectionPool, Valkey
-from valkey.asyncio.retry import Retry
-from valkey.backoff import NoBackoff
-from valkey.exceptions import ConnectionError, ValkeyError
+
+try:
+    from valkey.asyncio import BlockingConnectionPool, Valkey
+    from valkey.asyncio.retry import Retry
+    from valkey.backoff import NoBackoff
+    from valkey.exceptions import ConnectionError, ValkeyError
+except ModuleNotFoundError as _missing:
+    raise ModuleNotFoundError(
+        f"Valkey needs the package {_missing.name}; install authwright[valkey]", name=_missing.name
+    ) from None
 
 from authwright.clock import Clock, utcnow
 from authwright.records import RelyingPartySession
@@ -205,12 +211,6 @@ class ValkeyRelyingPartySessions:
     async def delete(self, digest: str) -> bool:
         session = await self.load(digest)
         return session is not None and await self._remove(session)
-
-    async def delete_by(
-        self, *, issuer: str, session_id: str | None = None, subject: str | None = None
-    ) -> int:
-        found = await self.list(issuer=issuer, session_id=session_id, subject=subject)
-        return sum([await self._remove(session) for session in found])
 
     async def list(
         self, *, issuer: str, session_id: str | None = None, subject: str | None = None

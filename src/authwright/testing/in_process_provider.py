@@ -12,6 +12,7 @@ from authwright.asgi.served_provider import ServedProvider
 from authwright.asgi.types import ASGIApp
 from authwright.clock import Clock, utcnow
 from authwright.crypto.seal import KEY_SIZE, RootKeys
+from authwright.protocol.authorization import AuthorizationRequest
 from authwright.protocol.client_credentials import (
     CLIENT_SECRET_BASIC,
     CLIENT_SECRET_JWT,
@@ -23,8 +24,9 @@ from authwright.protocol.client_credentials import (
 from authwright.protocol.http import HttpRequest, HttpResponse, Json
 from authwright.protocol.params import encode
 from authwright.provider.clients import ClientRegistration
+from authwright.provider.events import ProviderEvents
 from authwright.provider.settings import Resource
-from authwright.records import Account
+from authwright.records import Account, Client
 from authwright.registrations import client
 from authwright.remote.client_authentication import (
     ClientAuth,
@@ -41,6 +43,7 @@ from authwright.stores.memory import memory_stores
 from authwright.stores.protocols import KeyStore
 from authwright.testing.browser import Browser, Page
 from authwright.testing.network import Network
+from authwright.ticket import Ticket
 
 # Applications are often modules, which live as long as the process and remember the keys of their provider. So an
 # issuer's signing keys are the same in every test; to make new ones each time would be slow besides.
@@ -94,6 +97,8 @@ class InProcessProvider:
     def __init__(self, network: Network | None = None, *, clock: Clock = utcnow) -> None:
         """`network`: where applications and the provider find each other."""
         self.network: Network = network or Network()
+        self.acr: str | None = None
+        """How users sign in from now on, as their ID tokens say it. None: as the application wants it, if it does."""
         self._clock = clock
         self._issuer = ""
         self._stores = memory_stores(clock)
@@ -209,6 +214,11 @@ class InProcessProvider:
             self._made = made
         return await self._made.handle(request)
 
+    async def _strengthen(self, request: AuthorizationRequest, _: Client, ticket: Ticket) -> Ticket:
+        # There is nothing but passwords here; a second factor of a test would prove nothing.
+        acr = self.acr or next(iter(request.acr_values), ticket.acr)
+        return msgspec.structs.replace(ticket, acr=acr)
+
     def _party(self, rp: RelyingParty | None) -> RelyingParty:
         if rp is not None and rp not in self._parties:
             self.register(rp)
@@ -227,6 +237,7 @@ class InProcessProvider:
             keys=_ROOTS,
             accounts=self._people,
             resources=resources,
+            events=ProviderEvents(authorization_endpoint=self._strengthen),
             fetch=self.network,
             clock=self._clock,
             clients=[

@@ -63,6 +63,19 @@ class LineageContract:
         assert await stores.tickets.revoke(now=moment(), grant_id=parent.grant_id) == 2
         assert await stores.tickets.get(ACCESS, grandchild.digest) is None
 
+    async def test_a_condition_that_is_not_met_takes_nothing_along(self, stores: Stores) -> None:
+        """Who may end its own grants only ends nothing of another's by knowing its id, purged or not."""
+        for lasts in (timedelta(hours=9), timedelta(minutes=1)):
+            parent = new_ticket(issued_at=moment() - timedelta(hours=3), lasts=lasts, subject=name("user"))
+            child = made_from(parent, subject=parent.ticket.subject)
+            await added(stores, parent)
+            await added(stores, child)
+            await stores.tickets.purge(moment())
+            grant_id = parent.grant_id
+            assert await stores.tickets.revoke(now=moment(), grant_id=grant_id, subject=name("other")) == 0
+            assert await stores.tickets.revoke(now=moment(), grant_id=grant_id, client_id=name("other")) == 0
+            assert await stores.tickets.get(ACCESS, child.digest) == child
+
     async def test_a_revocation_meets_what_is_made_at_that_moment(self, stores: Stores) -> None:
         """A commit that relies on the parent (`live`) is refused, or what it made is revoked: nothing slips between."""
         for _ in range(5):
