@@ -58,6 +58,24 @@ class Contender:
         ended = "it still runs" if status is None else f"it ended with status {status}"
         return f"{ended}\n{self._log.read_text(errors='replace')[-2000:]}".strip()
 
+    def said(self) -> str:
+        """The next line it prints. Raises CannotMeasure when it ends instead."""
+        if self._process.stdout is None:
+            raise AssertionError("started without pipes")
+        line = self._process.stdout.readline()
+        if not line:
+            raise CannotMeasure(f"{self.name}: {self.last_words()}")
+        return line.strip()
+
+    def say(self, line: str) -> str:
+        """Its answer to a line. Raises CannotMeasure."""
+        if self._process.stdin is None:
+            raise AssertionError("started without pipes")
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(f"{line}\n")
+            self._process.stdin.flush()
+        return self.said()
+
     def make(self, kind: str, client_id: str, count: int) -> Path:
         """A file of `count` values it just made, one a line. Raises CannotMeasure."""
         file = DIRECTORY / f"{self.name}-values.txt"

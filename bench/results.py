@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from bench.consent_rows import CONSENT, CONSENT_ROWS, ConsentRow
 from bench.load import Round
 from bench.rows import MAX_RSS_MB, MIN_RATIO, REQUIRED, ROWS, Row
 from bench.rp_rows import AUTHLIB, PARTY_ROWS, PartyRow
@@ -27,7 +28,7 @@ BEGIN = "<!-- figures: make bench ARGS=--write-docs -->"
 END = "<!-- end of figures -->"
 OIDC_PROVIDER = "oidc-provider"
 
-AnyRow: TypeAlias = Row | PartyRow
+AnyRow: TypeAlias = Row | PartyRow | ConsentRow
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +64,29 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Whom `peer_rps` and the rest are of."""
     same_work: bool = True
     """Whether the peer does what we do; if not, nothing is judged by it."""
+    max_ms: float | None = None
+    """What the median may be; None = nobody set one."""
+    beside_p99_ms: float | None = None
+    """Of other endpoints' work meanwhile."""
+    beside_alone_p99_ms: float | None = None
+    """Of the same work alone."""
+    max_beside: float | None = None
+    """How much slower it may get."""
+
+    @property
+    def beside(self) -> float | None:
+        """How much slower other endpoints' work is meanwhile, by its p99."""
+        if self.beside_p99_ms is None or not self.beside_alone_p99_ms:
+            return None
+        return self.beside_p99_ms / self.beside_alone_p99_ms
+
+    @property
+    def late(self) -> bool:
+        """Whether the median is above its mark, or it costs others more than it may."""
+        above = self.max_ms is not None and self.p50_ms is not None and self.p50_ms > self.max_ms
+        return above or (
+            self.beside is not None and self.max_beside is not None and self.beside > self.max_beside
+        )
 
     @property
     def short_failure(self) -> str:
@@ -71,7 +95,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def fails(self) -> bool:
-        return bool(self.failure) or (self.same_work and self.ratio is not None and self.ratio < MIN_RATIO)
+        return (
+            bool(self.failure)
+            or self.late
+            or (self.same_work and self.ratio is not None and self.ratio < MIN_RATIO)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +161,7 @@ def judge(
         quiet_rounds=min(ours.quiet, peer.quiet) if peer is not None else ours.quiet,
         first_mark=mark.first,
         goal=mark.goal,
-        peer=AUTHLIB if isinstance(row, PartyRow) else OIDC_PROVIDER,
+        peer=peer_of(row),
         same_work=row.same_work,
     )
 
@@ -152,11 +180,18 @@ def failed(row: AnyRow, store: str, why: str) -> Result:
         first_mark=mark.first,
         goal=mark.goal,
         failure=why,
-        peer=AUTHLIB if isinstance(row, PartyRow) else OIDC_PROVIDER,
+        peer=peer_of(row),
         **nothing,
         **peers,
         **shares,
     )
+
+
+def peer_of(row: AnyRow) -> str:
+    """Whom a row has beside us, or which of the tables it belongs to."""
+    if isinstance(row, ConsentRow):
+        return CONSENT
+    return AUTHLIB if isinstance(row, PartyRow) else OIDC_PROVIDER
 
 
 def remarks(row: AnyRow, result: Result) -> list[str]:
@@ -169,7 +204,15 @@ def remarks(row: AnyRow, result: Result) -> list[str]:
             found.append(f"slower than the peer ({result.ratio:.2f})")
         if result.first_mark is not None and result.ratio < result.first_mark:
             found.append(f"below its first mark of {result.first_mark:g}: {_cause(row, result)}")
-    if isinstance(row, PartyRow):
+    if isinstance(row, ConsentRow):
+        if result.p50_ms is not None and result.p50_ms > row.max_ms:
+            found.append(f"above its mark of {row.max_ms:g} ms")
+        if result.beside is not None:
+            found.append(
+                f"meanwhile the p99 of other requests is {result.beside_p99_ms:.1f} ms, alone"
+                f" {result.beside_alone_p99_ms:.1f}: {result.beside:.2f} times, and may be {row.max_beside:g}"
+            )
+    elif isinstance(row, PartyRow):
         if row.max_us is not None and result.cpu_us is not None and result.cpu_us > row.max_us:
             found.append(f"above its budget of {row.max_us:g} µs")
         if row.limit:
@@ -195,7 +238,7 @@ def _cause(row: AnyRow, result: Result) -> str:
 
 def rows_by_name() -> dict[str, AnyRow]:
     """Every row there is, in the order of the table."""
-    rows: tuple[AnyRow, ...] = (*ROWS, *PARTY_ROWS)
+    rows: tuple[AnyRow, ...] = (*ROWS, *PARTY_ROWS, *CONSENT_ROWS)
     return {row.name: row for row in rows}
 
 
@@ -314,6 +357,8 @@ def figures(results: Sequence[Result], setup: Mapping[str, str]) -> str:
                     if peer == OIDC_PROVIDER
                     else (cells[1], cells[5], cells[7], cells[10], cells[11])
                 )
+                if isinstance(row, ConsentRow):
+                    shown = (cells[2], cells[3], _number(row.max_ms), _number(row.sum_ms), cells[5])
                 lines.append("| " + " | ".join((row.title, *shown)) + " |")
                 notes += [f"- {row.title}: {note}." for note in remarks(row, one)]
     made = (
@@ -325,6 +370,11 @@ def figures(results: Sequence[Result], setup: Mapping[str, str]) -> str:
 
 
 def _head(peer: str) -> tuple[str, str]:
+    if peer == CONSENT:
+        return (
+            "| Work | p50 ms | p99 ms | mark for p50 | one after the other, ms | CPU µs |",
+            "|---|--:|--:|--:|--:|--:|",
+        )
     if peer == OIDC_PROVIDER:
         return (
             "| Work | requests/s | p50 ms | p99 ms | MB | CPU µs"

@@ -21,7 +21,11 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from bench.answers import AnswerIsWrong
+from bench.consent_rounds import exchanges
+from bench.consent_rows import ConsentRow
 from bench.contenders import DIRECTORY, CannotMeasure, Contender, Stores, ours, peer, stores
 from bench.load import FIRST_GUESS, Load, Probe, Refused, Round
 from bench.results import AnyRow, Result, Side, failed, judge, rows_by_name, save, setup_of, table, write_page
@@ -122,6 +126,8 @@ def run(options: Options) -> list[Result]:
                 if options.profile:
                     continue
                 result = measure_party(row, options, probe, cpus[0])
+            elif isinstance(row, ConsentRow):
+                result = measure_consent(row, options, kept, load, probe, cpus)
             else:
                 result = measure(row, options, kept, load, cpus)
             results.append(result)
@@ -205,6 +211,36 @@ def measure_party(row: PartyRow, options: Options, probe: Probe, cpu: int) -> Re
     return judge(row, "memory", found[0], memory[0], found[1], memory[1])
 
 
+def measure_consent(
+    row: ConsentRow, options: Options, kept: Stores, load: Load, probe: Probe, cpus: tuple[int, int]
+) -> Result:
+    """One exchange at a time; where a service hangs, other work beside it too."""
+    profile = DIRECTORY / f"{row.name}.profile" if options.profile else None
+    alone = meanwhile = None
+    try:
+        with kept.fresh(row.name) as store, exchanges(row, store, cpus, profile) as world:
+            world.round(min(options.warm_up, 1), probe)
+            rounds: list[Round] = []
+            for number in range(2 * options.rounds):
+                if number >= options.rounds and _enough(rounds, options.rounds):
+                    break
+                rounds.append(world.round(options.seconds, probe))
+            if row.max_beside is not None and profile is None:
+                alone, meanwhile = world.beside(options.seconds, load)
+            memory = world.server.memory_mb()
+    except (AnswerIsWrong, Refused, CannotMeasure) as wrong:
+        return failed(row, options.store, str(wrong))
+    if profile is not None:
+        show_profile(profile)
+    return msgspec.structs.replace(
+        judge(row, options.store, Side.of(rounds), memory),
+        max_ms=row.max_ms,
+        max_beside=row.max_beside,
+        beside_p99_ms=meanwhile,
+        beside_alone_p99_ms=alone,
+    )
+
+
 def _enough(rounds: Sequence[Round], wanted: int) -> bool:
     return sum(one.quiet for one in rounds) >= wanted
 
@@ -218,6 +254,11 @@ def told(result: Result) -> str:
         if result.peer_rps and result.ratio
         else ""
     )
+    if result.max_ms is not None:
+        return (
+            f"p50 {result.p50_ms:.1f} ms of {result.max_ms:g}, p99 {result.p99_ms:.1f} ms,"
+            f" {result.quiet_rounds} of {result.rounds} quiet"
+        )
     return f"{result.rps:,.0f}/s, p99 {result.p99_ms:.1f} ms{beside}, {result.quiet_rounds} of {result.rounds} quiet"
 
 

@@ -13,6 +13,8 @@ from authwright.provider.clients import ClientRegistration
 from authwright.records import Account, Client
 from authwright.stores.protocols import AccountStore, Stores
 
+_LISTS = ("redirect_uris", "post_logout_redirect_uris", "grant_types")
+
 
 def client(
     client_id: str,
@@ -28,6 +30,12 @@ def client(
 
     Raises ValueError or a redirect URI error for what no client may have.
     """
+    for name, value in {"redirect_uris": redirect_uris, **metadata}.items():
+        # One string would be read letter by letter.
+        if name in _LISTS and isinstance(value, str):
+            raise ValueError(f"client {client_id!r}: {name} is a list of strings, not one string")
+    if not isinstance(scope, str):
+        raise ValueError(f"client {client_id!r}: scope is one string, with spaces between the scopes")
     native = metadata.get("application_type") == "native"
     keyed = PRIVATE_KEY_JWT if metadata.get("jwks") or metadata.get("jwks_uri") else NONE
     method = metadata.pop("token_endpoint_auth_method", CLIENT_SECRET_BASIC if client_secret else keyed)

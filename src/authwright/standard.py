@@ -5,6 +5,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -16,8 +17,7 @@ from authwright.crypto.handles import Handles
 from authwright.crypto.passwords import Passwords
 from authwright.crypto.seal import RootKeys, Seal
 from authwright.protocol.device import DEVICE_CODE
-from authwright.protocol.errors import ServerError
-from authwright.protocol.http import Fetch, HttpRequest, HttpResponse
+from authwright.protocol.http import Fetch
 from authwright.protocol.metadata import OAUTH_AUTHORIZATION_SERVER, OPENID_CONFIGURATION, oauth_metadata_url
 from authwright.protocol.token import AUTHORIZATION_CODE, JWT_BEARER, PASSWORD
 from authwright.provider.accounts import Accounts, StoredAccounts
@@ -38,7 +38,7 @@ from authwright.provider.device_authorization import DeviceAuthorizationEndpoint
 from authwright.provider.device_codes import DeviceCodes
 from authwright.provider.discovery import ConfigurationEndpoint, CryptographyEndpoint, Wiring, derive_metadata
 from authwright.provider.events import ProviderEvents
-from authwright.provider.exchange_wiring import token_exchange_grant
+from authwright.provider.exchange_wiring import token_exchange_grants
 from authwright.provider.exchanged import ExchangePolicy
 from authwright.provider.grants.authorization_code import AuthorizationCodeGrant
 from authwright.provider.grants.base import AnyGrant
@@ -67,6 +67,7 @@ from authwright.records import Client
 from authwright.registrations import UserRegistration, check_subjects, check_subjects_at_rest, write_users
 from authwright.remote.dpop import DpopProofs
 from authwright.standard_consent_services import LIMITS, ConsentServices, authority_of
+from authwright.standard_fetch import outbound
 from authwright.stores.memory import MemoryOnce
 from authwright.stores.protocols import OnceStore, Stores
 from authwright.stores.sealed_tickets import TICKET_SEAL, SealedTickets
@@ -75,35 +76,6 @@ from authwright.ticket import TokenKind
 
 async def _nothing() -> None:
     """Stores that need no opening."""
-
-
-def outbound(
-    issuer: str, *, allow: Sequence[str] = (), ca_file: str = "", **limits: Any
-) -> tuple[Fetch, Callable[[], Awaitable[None]]]:
-    """A guarded Fetch, made when somebody is first called, since most providers call nobody; and what closes it.
-
-    `allow`, `ca_file` and `limits` as for `GuardedClient`. An http issuer on loopback may call loopback.
-    """
-    local = issuer.startswith("http://")
-    made: list[Any] = []
-
-    async def fetch(request: HttpRequest) -> HttpResponse:
-        if not made:
-            try:
-                from authwright.http_client import GuardedClient
-            except ModuleNotFoundError as missing:
-                raise ServerError(
-                    detail=f"outbound: {missing.name} is not installed; install authwright[client]"
-                ) from None
-            made.append(GuardedClient(allow=allow, ca_file=ca_file, allow_loopback_http=local, **limits))
-        answer: HttpResponse = await made[0](request)
-        return answer
-
-    async def close() -> None:
-        while made:
-            await made.pop().close()
-
-    return fetch, close
 
 
 def _default_pages(settings: Settings) -> Pages:
@@ -158,7 +130,7 @@ def standard_provider(
     *,
     issuer: str,
     stores: Stores,
-    keys: RootKeys,
+    keys: RootKeys | str,
     clients: Sequence[ClientRegistration] = (),
     users: Sequence[UserRegistration] = (),
     accounts: Accounts | None = None,
@@ -193,7 +165,7 @@ def standard_provider(
 ) -> ServedProvider:
     """A provider from its parts.
 
-    `keys` protects signing keys, cookies and handles; keep it out of the store. `clients` and `users` are this
+    `keys`, root keys or the text of a key file, protect signing keys, cookies and handles; keep them out of the store. `clients` and `users` are this
     application's own, beside those in the store. `dpop_nonce`: DPoP proofs must carry a nonce of ours (RFC 9449 §8).
     `authorization_endpoint=False` leaves out all that a browser visits,
     and the grants that need it. `token_response` is a subclass of the default generator,
@@ -205,6 +177,7 @@ def standard_provider(
     used DPoP proofs are kept, when that is not `stores.once`. `opened` and `closed` open and close what `stores` are made of. Raises ValueError, in
     words for an operator, when something does not fit together.
     """
+    keys = RootKeys.parse(keys) if isinstance(keys, str) else keys
     exchange = token_exchange or ExchangePolicy()
     settings = Settings(
         base_scope=exchange.base_scope,
@@ -234,7 +207,7 @@ def standard_provider(
         profile=profile,
     )
     known = accounts or StoredAccounts(stores.accounts, passwords, clock)
-    limits = Limits(store=stores.limits)
+    limits = Limits(store=stores.limits, digest=partial(handles.digest_of, "limit"))
     minting = Minting(settings=settings, handles=handles, signing=signing, events=events)
     # Services get a client of their own, so that one that hangs takes no connection from anybody else.
     service_fetch, hang_up_services = (fetch, _nothing) if fetch is not None else outbound(issuer, **LIMITS)
@@ -264,7 +237,7 @@ def standard_provider(
         PasswordGrant(settings=settings, accounts=known, limits=limits, audit=watcher),
         DeviceCodeGrant(tickets=stores.tickets, handles=handles, accounts=known),
         CibaGrant(tickets=stores.tickets, handles=handles, accounts=known),
-        token_exchange_grant(
+        *token_exchange_grants(
             settings=settings,
             policy=exchange,
             stores=stores,
@@ -306,6 +279,7 @@ def standard_provider(
         once=stores.once,
         events=events,
         audit=watcher,
+        fingerprint=handles.fingerprint,
         clock=clock,
     )
     userinfo = UserInfoEndpoint(
@@ -451,6 +425,7 @@ def standard_provider(
         maintain=maintain,
         events=events,
         audit=watcher,
+        fingerprint=handles.fingerprint,
         sharing=sharing,
         dpop_nonce=(lambda: nonces.current(clock())) if nonces is not None else None,
         trusted_proxies=trusted_proxies,

@@ -22,7 +22,7 @@ from authwright.records import ConsentService
 from authwright.stores.protocols import ConsentServiceStore
 
 SERVICES_TTL = timedelta(minutes=5)
-LIMITS: Mapping[str, Any] = {"parallel_per_host": 64, "max_connections": 256, "pools": 8}
+LIMITS: Mapping[str, Any] = {"parallel_per_host": 64, "max_connections": 256, "pools": 16}
 """Of the client that calls services: one that hangs holds some of its connections, and never all."""
 
 
@@ -41,7 +41,7 @@ class ConsentServices:
     authorization: Authorization | None = None
     """None: calls are signed with the issuer's keys."""
     fetch: Fetch | None = None
-    """None: what calls other servers calls these too."""
+    """None: the provider's `fetch`, or where it has none a guarded client that calls nobody else."""
 
 
 Key = Callable[[], Awaitable[SigningKey]]

@@ -96,6 +96,9 @@ async def test_tx_bug_19_the_key_is_tenant_name_and_authority(
     assert (await discovery.get(other)).authorization_endpoint == "https://evil.example/authorize"
     assert (await discovery.get(moved)).authorization_endpoint == "https://evil.example/authorize"
     assert (await discovery.get(PHOTOS)).authorization_endpoint == "https://photos.example/authorize"
+    # Nor does one tenant wait for another's failures, or live on its copy.
+    await discovery.get(registered("photos", tenant="other"))
+    assert len(outside.sent) == 4
 
 
 async def test_tx_bug_19_many_callers_bring_one_fetch(outside: Outside, clock: FrozenClock) -> None:

@@ -2,12 +2,15 @@
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 import authwright
+from authwright.crypto.dpop import generate_proof_key
 from authwright.protocol.exchange import ACCESS_TOKEN, ID_TOKEN, REFRESH_TOKEN
+from authwright.protocol.http import Headers, HttpRequest, HttpResponse
 from authwright.remote.client_authentication import SecretBasic
-from authwright.remote.token_exchange import ExchangeRefused, TokenExchanger
+from authwright.remote.token_exchange import ExchangeRefused, ExchangeRejected, TokenExchanger
 from authwright.stores.memory import memory_stores
 from authwright.testing.clock import FrozenClock
 from tests.provider.exchange.exchanging import (
@@ -59,6 +62,35 @@ async def test_a_relying_party_exchanges_its_users_token(
     assert (exchanged.issued_token_type, exchanged.token_type) == (ACCESS_TOKEN, "Bearer")
     assert exchanged.scope == ("read", scope_of("photos"))
     assert (await introspected(op, exchanged.access_token))["sub"] == "u-alice"
+
+
+async def test_an_exchanged_token_is_bound_to_the_key_it_was_asked_for_with(
+    op: Installation, rp: authwright.RelyingParty
+) -> None:
+    """RFC 9449 §5: `dpop_key` proves the request, and what comes of it is that key's and nobody else's."""
+    key = generate_proof_key()
+    exchanged = await rp.exchange_token(await access_token(op), scope=["read"], dpop_key=key)
+    assert (exchanged.token_type, claims_of(exchanged.access_token)["cnf"]) == ("DPoP", {"jkt": key.kid})
+
+
+async def test_sec_D5_an_answer_that_binds_nothing_is_refused(op: Installation, clock: FrozenClock) -> None:
+    """D5: a server that overlooks the proof answers Bearer; such a token would be anybody's."""
+
+    async def deaf(request: HttpRequest) -> HttpResponse:
+        kept = tuple(line for line in request.headers.lines if line[0] != b"dpop")
+        return await op.provider.handle(msgspec.structs.replace(request, headers=Headers(kept)))
+
+    rp = authwright.RelyingParty(
+        issuer=ISSUER,
+        client_id="web",
+        client_secret=SECRET,
+        base_url="https://app.example",
+        fetch=deaf,
+        clock=clock,
+    )
+    with pytest.raises(ExchangeRejected, match="token_type"):
+        await rp.exchange_token(await access_token(op), scope=["read"], dpop_key=generate_proof_key())
+    await rp.close()
 
 
 async def test_with_an_actor_and_repeated_targets(op: Installation, rp: authwright.RelyingParty) -> None:

@@ -5,13 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from authwright.crypto.jwt import sign_jwt, verify_jwt
+from authwright.crypto.jwt import JwtRejected, sign_jwt, unverified_claims, verify_jwt
+from authwright.crypto.keys import SigningKey
 from authwright.crypto.seal import RootKeys, Seal
 from authwright.provider.signing import KeyLife, Signing
 from authwright.records import KeyState
 from authwright.stores.memory import memory_stores
 from authwright.stores.protocols import KeyStore, Stores
 from authwright.testing.clock import FrozenClock
+from tests.provider.installation import Installation
 
 SEAL = Seal(RootKeys([b"k" * 32]), "signing-key")
 LIFE = KeyLife(rotate_after=timedelta(days=90), announce=timedelta(days=1), retain=timedelta(days=2))
@@ -91,3 +93,67 @@ async def test_keys_survive_in_the_store_sealed(clock: FrozenClock) -> None:
     )
     with pytest.raises(ValueError, match="key"):
         await other.ring()
+
+
+async def test_a_revoked_key_is_gone_with_all_it_signed_and_another_signs(
+    each_store: Stores, clock: FrozenClock
+) -> None:
+    """`keys revoke`: the key that signs is replaced, and no longer published from one reading of the store to the next."""
+    here, there = signing(each_store.keys, clock), signing(each_store.keys, clock)
+    stolen = await there.key("ES256")
+    token = sign_jwt(stolen, {"sub": "x"}, typ="JWT")
+    assert await here.revoke(stolen.kid)
+    clock.advance(10)
+    for worker in (here, there):
+        assert (await worker.key("ES256")).kid != stolen.kid
+        assert stolen.kid not in [key["kid"] for key in (await worker.ring()).jwks["keys"]]
+        with pytest.raises(JwtRejected):
+            verify_jwt(token, await worker.verification_keys(), algorithms=("ES256",), types=("jwt",))
+    assert await states(each_store.keys) == [KeyState.ACTIVE]
+    assert not await here.revoke(stolen.kid)
+
+
+async def test_a_retiring_key_is_revoked_without_another_rotation(clock: FrozenClock) -> None:
+    """Only the one that signs needs a successor."""
+    stores = memory_stores(clock)
+    worker = signing(stores.keys, clock)
+    old = await worker.key("ES256")
+    await worker.rotate()
+    current = await worker.key("ES256")
+    assert await worker.revoke(old.kid)
+    assert (await worker.key("ES256")).kid == current.kid
+    assert await states(stores.keys) == [KeyState.ACTIVE]
+
+
+async def test_a_key_that_two_revoke_at_once_has_one_successor_that_signs(
+    each_store: Stores, clock: FrozenClock
+) -> None:
+    """However they meet, the key is gone and exactly one is active."""
+    workers = [signing(each_store.keys, clock) for _ in range(4)]
+    stolen = await workers[0].key("ES256")
+    await asyncio.gather(*(worker.revoke(stolen.kid) for worker in workers))
+    records = await each_store.keys.list()
+    assert stolen.kid not in {record.kid for record in records}
+    assert [record.state for record in records].count(KeyState.ACTIVE) == 1
+
+
+async def test_what_a_revoked_key_signed_is_no_hint_any_more_and_what_was_issued_is_still_known(
+    op: Installation, clock: FrozenClock
+) -> None:
+    """Who checks a signature refuses it. An access token is known here by its digest, which no thief of a key can forge."""
+    tokens = (await op.redeem(await op.code())).json()
+    kid = (await op.get("/jwks")).json()["keys"][0]["kid"]
+    seal = Seal(RootKeys([bytes(range(32))]), "signing-key")
+    thief = SigningKey.unseal(
+        (await op.stores.keys.list())[0].sealed_private_key, seal, kid=kid, algorithm="ES256"
+    )
+    await Signing(op.stores.keys, seal, algorithms=("ES256",), clock=clock).revoke(kid)
+    clock.advance(10)
+    assert kid not in {key["kid"] for key in (await op.get("/jwks")).json()["keys"]}
+    assert (await op.get(f"/end_session?id_token_hint={tokens['id_token']}")).status == 400
+    claims = dict(unverified_claims(tokens["access_token"]) or {})
+    forged = sign_jwt(thief, {**claims, "sub": "u-admin"}, typ="at+jwt")
+    assert (await op.get("/userinfo", authorization=f"Bearer {forged}")).status == 401
+    assert not await op.is_active(forged)
+    assert await op.is_active(tokens["access_token"])
+    assert (await op.refresh(tokens["refresh_token"])).status == 200

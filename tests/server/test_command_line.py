@@ -297,6 +297,26 @@ def test_keys_rotate_signs_with_new_keys_and_keeps_the_old_ones_published(
     assert {key["kid"] for key in installation.get("/jwks")[1]["keys"]} == set(after)
 
 
+def test_keys_revoke_takes_a_key_away_from_a_running_server(
+    installation: Installation, server_process: ServerProcesses
+) -> None:
+    """`keys revoke`: within ten seconds it is published no more, and another signs; a name that is none is one line."""
+    stolen = json.loads(installation.run("keys", "list", "--json").out)[0]["kid"]
+    installation.serve(server_process)
+    ran = installation.run("keys", "revoke", stolen, "--json")
+    assert ran.status == 0, ran.err
+    left = {key["kid"]: key["state"] for key in json.loads(ran.out)}
+    assert stolen not in left
+    assert sorted(left.values()) == ["active", "active"]
+    deadline = time.monotonic() + 10
+    while stolen in {key["kid"] for key in installation.get("/jwks")[1]["keys"]}:
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    again = installation.run("keys", "revoke", stolen)
+    assert (again.status, again.out) == (1, "")
+    assert "there is no signing key" in again.err
+
+
 def test_migrate_tells_then_does_and_then_has_nothing_to_do(installation: Installation) -> None:
     """`migrate --dry-run` changes nothing; `migrate` makes the schema; a second one says it is up to date."""
     told = installation.run("migrate", "--dry-run")

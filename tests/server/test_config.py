@@ -224,10 +224,7 @@ def test_a_mistake_is_one_line_that_names_file_key_finding_and_choice(
         ("[registration]\nenabled = true", "registration.enabled"),
         ("[registration]\ninitial_access_token = 'hush-hush'", "registration.initial_access_token"),
         (CLIENT + "response_types = ['code id_token']", "clients[0].response_types[0]"),
-        (
-            CLIENT + "grant_types = ['urn:authwright:params:oauth:grant-type:token-exchange-mutate']",
-            "clients[0].grant_types[0]",
-        ),
+        (CLIENT + "grant_types = ['implicit']", "clients[0].grant_types[0]"),
     ],
 )
 def test_a_key_of_a_later_version_is_refused_and_not_ignored(tmp_path: Path, text: str, key: str) -> None:

@@ -124,6 +124,8 @@ def declare(installation: Installation, text: str) -> None:
 
 def test_apply_fills_the_registry_shows_a_difference_and_prunes(installation: Installation) -> None:
     """Idempotent; a change is shown before and after; `--prune` removes, in the issuer's tenant and those declared."""
+    with installation.file.open("a") as file:
+        file.write(EXCHANGE)
     elsewhere = PHOTOS + 'tenant = "other"\n'
     declare(installation, PHOTOS + PHOTOS.replace("photos", "mail") + elsewhere)
     first = installation.run("apply", "declared.toml")
@@ -144,6 +146,15 @@ def test_apply_fills_the_registry_shows_a_difference_and_prunes(installation: In
     assert installation.run("apply", "declared.toml", "--prune").out == (
         "- consent service photos\n1 changed\n"
     )
+
+
+def test_apply_says_that_services_are_not_asked_without_a_base_scope(installation: Installation) -> None:
+    """They are kept all the same: the configuration may follow."""
+    declare(installation, PHOTOS)
+    ran = installation.run("apply", "declared.toml")
+    assert ran.out.startswith(
+        "+ consent service photos\n1 changed\nnote: token_exchange.base_scope is not set"
+    ), ran.err
 
 
 def test_a_service_in_both_places_is_told(installation: Installation) -> None:

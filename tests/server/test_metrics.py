@@ -10,8 +10,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from authwright.crypto.seal import RootKeys
+from authwright.protocol.exchange import SQUATTED_TOKEN_EXCHANGE_MUTATE, TOKEN_EXCHANGE_MUTATE
 from authwright.protocol.http import HttpRequest, HttpResponse
-from authwright.provider.audit import LoginFailed, StoreFailed, TokenIssued, TokenRefused
+from authwright.provider.audit import LoginFailed, StoreFailed, TokenIssued, TokenMutated, TokenRefused
 from authwright.server import metric_series as series
 from authwright.server.exposition import exposition
 from authwright.server.metrics import SharedCounts
@@ -55,6 +56,16 @@ def test_what_is_not_on_the_list_is_other() -> None:
     assert found["authwright_token_refusals_total", key] == 2
     assert found["authwright_token_responses_total", (("grant_type", "other"),)] == 1
     assert not [value for _, labels in found for value in dict(labels).values() if "made-up" in value]
+
+
+def test_a_token_that_was_decided_again_is_a_token_response() -> None:
+    """Under the name the grant was asked for by."""
+    counts = SharedCounts.of(1)
+    for name in (TOKEN_EXCHANGE_MUTATE, SQUATTED_TOKEN_EXCHANGE_MUTATE):
+        counts.worker(0).record(
+            TokenMutated(client_id="c", grant_type=name, grant_id="g", subject="s", before=("a",), after=())
+        )
+        assert shown(counts)["authwright_token_responses_total", (("grant_type", name),)] == 1
 
 
 def test_a_reason_counts_under_its_code() -> None:

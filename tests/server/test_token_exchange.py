@@ -139,3 +139,52 @@ def test_mint_exchange_introspect_refresh_and_revoke_over_the_wire(
     assert status == 200
     for token in (refreshed["access_token"], refreshed["refresh_token"], exchanged["access_token"]):
         assert installation.post("/introspect", *orders, token=token)[1] == {"active": False}
+
+
+MUTATE = "urn:authwright:params:oauth:grant-type:token-exchange-mutate"
+OLD = "urn:ietf:params:oauth:grant-type:token-exchange-mutate"
+MUTATING = f"""
+[[clients]]
+client_id = "agent"
+client_secret = "correct-horse-battery-staple-000"
+grant_types = ["{MUTATE}"]
+mutate_for = ["shop"]
+"""
+
+
+def test_mutate_is_off_unless_it_is_named(tmp_path: Path) -> None:
+    """`mutate_grant_types` and `mutate_for` reach the provider; the old name is one of two that may stand there."""
+    assert load(written(tmp_path, ""), environment={}).values.token_exchange.mutate_grant_types == ()
+    on = f"[token_exchange]\nmutate_grant_types = ['{MUTATE}', '{OLD}']\n"
+    loaded = load(written(tmp_path, on + MUTATING), environment={})
+    assert loaded.values.token_exchange.mutate_grant_types == (MUTATE, OLD)
+    client = declared.registration(loaded.values.clients[0], FrozenClock()()).client
+    assert client.grant_types == {MUTATE}
+    assert client.mutate_for == ("shop",)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (MUTATING, "clients[0].grant_types[0]"),
+        (
+            "[token_exchange]\nmutate_grant_types = ['urn:example:mine']",
+            "token_exchange.mutate_grant_types[0]",
+        ),
+        (
+            f"[token_exchange]\nmutate_grant_types = ['{OLD}']\n" + MUTATING,
+            "clients[0].grant_types[0]",
+        ),
+        (
+            f"[token_exchange]\nmutate_grant_types = ['{MUTATE}']\n"
+            f"[[clients]]\nclient_id = 'spa'\ngrant_types = ['{MUTATE}']",
+            "clients[0].grant_types",
+        ),
+    ],
+)
+def test_a_mutate_that_cannot_work_stops_the_start(tmp_path: Path, text: str, key: str) -> None:
+    """A grant nobody serves, a name that is none of the two, a client without a secret."""
+    file = written(tmp_path, text)
+    with pytest.raises(ConfigurationError) as raised:
+        load(file, environment={})
+    assert str(raised.value).startswith(f"{file}: {key}")

@@ -26,7 +26,7 @@ AuthorizationType: TypeAlias = Literal["implicit", "subject_and_scopes"]
 
 MAX_MESSAGE = 64 * 1024
 MAX_PAYLOAD = 8 * 1024
-"""Bytes of `custom_payload` as JSON: it travels in tokens."""
+"""Bytes of `custom_payload`, and of `claims`, as JSON: they travel in tokens."""
 MAX_CLAIM_NAME = 128
 
 _encode = msgspec.json.Encoder().encode
@@ -206,6 +206,9 @@ def parse_answer(body: bytes) -> ConsentAnswer:
     payload = content.get("custom_payload")
     if payload is not None and len(_encode(payload)) > MAX_PAYLOAD:
         raise MessageRejected("payload_too_large")
+    if claims is not None and len(_encode(claims)) > MAX_PAYLOAD:
+        raise MessageRejected("claims_too_large")
+    _check_numbers((claims, payload))
     return ConsentAnswer(
         authorized=True,
         subject=_text_or_none(content.get("subject"), "answer_malformed"),
@@ -213,6 +216,14 @@ def parse_answer(body: bytes) -> ConsentAnswer:
         claims=None if claims is None else _claims(claims),
         custom_payload=payload,
     )
+
+
+def _check_numbers(said: Json) -> None:
+    """Raise MessageRejected for a number that is kept nowhere: tickets hold integers of 64 bits."""
+    try:
+        msgspec.msgpack.encode(said)
+    except OverflowError:
+        raise MessageRejected("number_too_large") from None
 
 
 def _object(body: bytes, reason: str) -> dict[str, Json]:

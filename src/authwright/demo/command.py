@@ -38,7 +38,7 @@ from authwright.server.serving import bind, run, serve_apps
     help="Where its configuration, key and database are kept.",
 )
 def demo(port: int, app_port: int, directory: Path) -> None:
-    """Start a provider and a sample app that signs in with it, on SQLite, with a user and clients."""
+    """Start a provider and a sample app that signs in with it. On SQLite, with a user and clients."""
     if port == app_port:
         raise ConfigurationError("--app-port: must differ from --port")
     listening, app_listening = bind("127.0.0.1", port, "--port"), bind("127.0.0.1", app_port, "--app-port")

@@ -44,7 +44,8 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True):
 def read_chain(act: Json, *, issuer: str, ours: str) -> tuple[Actor, ...]:
     """The actors of an `act` claim, the current one first. Raises ActRejected unless it is an object all the way down.
 
-    `issuer` is who said so, and whose the actors without an `iss` are; `ours` is this provider's.
+    `issuer` is who said so, and whose the actors without an `iss` are; `ours` is this provider's. That an actor of ours
+    acts now is nobody else's to say.
     """
     chain: list[Actor] = []
     level: Json = act
@@ -64,6 +65,9 @@ def read_chain(act: Json, *, issuer: str, ours: str) -> tuple[Actor, ...]:
         if "act" in level and level["act"] is None:
             raise ActRejected("not_an_object")
         level = level.get("act")
+    if chain and not chain[0].iss and issuer != ours:
+        # RFC 8693 §4.1: the outermost is whom access is decided by; that one of ours acts is shown by its own token.
+        raise ActRejected("not_theirs_to_name")
     return tuple(chain)
 
 

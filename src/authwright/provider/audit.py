@@ -11,7 +11,7 @@ from typing import ClassVar, TypeAlias
 
 from authwright.protocol.errors import OAuthError
 from authwright.protocol.http import HttpRequest
-from authwright.ticket import TokenKind
+from authwright.ticket import Ticket, TokenKind
 
 logger: logging.Logger = logging.getLogger("authwright")
 
@@ -27,12 +27,29 @@ class TokenIssued:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TokenMutated:
+    """What an access token allows was decided again, and changed behind the value its holder has."""
+
+    name: ClassVar[str] = "token.mutated"
+    client_id: str
+    """Who asked; not always the client that the token was issued to."""
+    grant_type: str
+    grant_id: str
+    subject: str | None
+    before: tuple[str, ...]
+    """Scopes, as `after`."""
+    after: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRefused:
     name: ClassVar[str] = "token.refused"
     client_id: str | None
     grant_type: str | None
     error: str
     reason: str
+    fingerprint: str = ""
+    """Of the code, token or assertion that was shown: tells two of them apart, and nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +136,7 @@ class StoreFailed:
 
 AuditEvent: TypeAlias = (
     TokenIssued
+    | TokenMutated
     | TokenRefused
     | CodeReplayed
     | RefreshReplayed
@@ -131,6 +149,28 @@ AuditEvent: TypeAlias = (
     | StoreFailed
 )
 AuditSink: TypeAlias = Callable[[AuditEvent], None]
+
+
+def outcome_of(
+    client_id: str, grant_type: str, ticket: Ticket, kinds: tuple[TokenKind, ...]
+) -> TokenIssued | TokenMutated:
+    """What a token request that succeeded came to."""
+    if ticket.rewrites is None:
+        return TokenIssued(
+            client_id=client_id,
+            grant_type=grant_type,
+            grant_id=ticket.grant_id,
+            subject=ticket.subject,
+            kinds=kinds,
+        )
+    return TokenMutated(
+        client_id=client_id,
+        grant_type=grant_type,
+        grant_id=ticket.grant_id,
+        subject=ticket.subject,
+        before=ticket.rewrites.ticket.scopes,
+        after=ticket.scopes,
+    )
 
 
 class Audit:
@@ -158,19 +198,29 @@ class Audit:
             )
 
 
-def log_refusal(endpoint: str, error: OAuthError, request: HttpRequest, client_id: str | None = None) -> None:
+def log_refusal(
+    endpoint: str,
+    error: OAuthError,
+    request: HttpRequest,
+    client_id: str | None = None,
+    fingerprint: str = "",
+) -> None:
     """Tell the operator why a request was refused: a reason code and who asked, never a value that was sent."""
     level = logging.ERROR if error.http_status >= 500 else logging.INFO
     if not logger.isEnabledFor(level):
         return
     logger.log(
         level,
-        "request.refused",
+        "request.refused: %s: %s",
+        error.code,
+        error.detail or error.code,
         extra={
+            "event": "request.refused",
             "endpoint": endpoint,
             "error": error.code,
             "reason": error.detail or error.code,
             "client_id": client_id,
+            **({"fingerprint": fingerprint} if fingerprint else {}),
             "peer": request.peer,
         },
     )

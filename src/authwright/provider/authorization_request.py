@@ -142,9 +142,7 @@ class AuthorizationRequests:
             target=target,
             asked=asked,
             scopes=check_scopes(asked, target.client),
-            resources=check_resource_named(
-                target.client, check_resources(asked.resource, self._settings)
-            ),
+            resources=check_resource_named(target.client, check_resources(asked.resource, self._settings)),
             # RFC 9700 §2.1.1: a public client has nothing but the challenge to tell its code from a stolen one.
             code_challenge=check_challenge(
                 asked.code_challenge,

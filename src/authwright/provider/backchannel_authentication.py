@@ -26,11 +26,11 @@ from authwright.provider.authorization_request import check_resources
 from authwright.provider.backchannel import Approver
 from authwright.provider.backchannel_requests import BackchannelRequests, PendingRequest
 from authwright.provider.client_authentication import ClientAuthenticator
+from authwright.provider.client_form import read_form
 from authwright.provider.grants.base import check_user_scopes
 from authwright.provider.id_token_hint import IdTokenHints
 from authwright.provider.profiles import check_resource_named
 from authwright.provider.settings import Settings
-from authwright.provider.token_endpoint import read_form
 from authwright.records import Account, Client
 
 

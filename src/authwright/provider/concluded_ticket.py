@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from authwright.protocol.errors import InvalidRequest
+from authwright.protocol.exchange import TOKEN_EXCHANGE
 from authwright.protocol.scopes import OPENID
 from authwright.provider.profiles import check_resource_named
 from authwright.provider.requests import AuthenticatedTokenRequest
@@ -24,7 +25,8 @@ RESPONSE_TYPES = {
 
 def asked_tokens(request: Request) -> frozenset[TokenKind] | None:
     """Which tokens the request asks for; None = the usual ones. Raises InvalidRequest for one there is not."""
-    if not request.client.token_response_type:
+    # RFC 8693 §2.1: an exchange has a parameter of its own for that, and always one token in its answer.
+    if not request.client.token_response_type or request.request.grant_type == TOKEN_EXCHANGE:
         return None
     asked = request.request.params.one("response_type")
     if asked is None:
@@ -94,7 +96,10 @@ def rewritten(ticket: Ticket) -> tuple[Change, ...]:
         services=ticket.services,
     )
     after = msgspec.structs.replace(stored, ticket=allowed, expires_at=end_of(stored, ticket))
-    return (Change(stored, after), *(Change(beside.before, beside.after) for beside in ticket.rewrites_beside))
+    return (
+        Change(stored, after),
+        *(Change(beside.before, beside.after) for beside in ticket.rewrites_beside),
+    )
 
 
 def end_of(stored: StoredTicket, ticket: Ticket) -> datetime | None:

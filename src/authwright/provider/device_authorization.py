@@ -13,13 +13,13 @@ from authwright.protocol.errors import UnauthorizedClient
 from authwright.protocol.http import HttpRequest, HttpResponse, Pass, json_response
 from authwright.provider.authorization_request import check_resources
 from authwright.provider.client_authentication import ClientAuthenticator
+from authwright.provider.client_form import read_form
 from authwright.provider.device_codes import DeviceCodes
 from authwright.provider.device_pages import DEVICE_PATH
 from authwright.provider.grants.base import check_user_scopes
 from authwright.provider.limits import Limits
 from authwright.provider.profiles import check_resource_named
 from authwright.provider.settings import Settings
-from authwright.provider.token_endpoint import read_form
 
 
 class DeviceAuthorizationEndpoint:

@@ -89,9 +89,10 @@ def can_refresh(request: Request, policy: ExchangePolicy, *, delegated: bool) ->
     return policy.exchange_refresh and not delegated and REFRESH_GRANT in request.client.grant_types
 
 
-def check_has_user(subject: ValidatedToken) -> None:
-    """Raise InvalidRequest for a client's own token: no ID token speaks of a client."""
-    if subject.of_client:
+def check_has_user(subject: ValidatedToken, kind: TokenKind) -> None:
+    """Raise InvalidRequest for what only a user has, of a client's own token."""
+    # RFC 6749 §4.4.3: a client that acts for itself has no refresh token, and no ID token speaks of one.
+    if subject.of_client and kind is not TokenKind.ACCESS_TOKEN:
         raise InvalidRequest(
             "The requested_token_type is not allowed here.", detail="exchange.requested_type_of_client"
         )
@@ -111,7 +112,7 @@ def check_holder(http: HttpRequest, bound: ValidatedToken, given: Confirmation |
             raise InvalidRequest("The token is bound to another key.", detail="exchange.other_key")
     if bound.confirmation.x5t_s256 is not None:
         shown = _thumbprint(http, now)
-        if shown is None or not hmac.compare_digest(shown, bound.confirmation.x5t_s256):
+        if shown is None or not hmac.compare_digest(shown.encode(), bound.confirmation.x5t_s256.encode()):
             raise InvalidRequest(
                 "The token is bound to another certificate.", detail="exchange.other_certificate"
             )
@@ -135,13 +136,14 @@ def check_origin(
     Its own, those that are addressed to it, and those of clients it is registered to exchange from will do.
     """
     client = request.client
-    own = subject.issued_to == client.client_id
-    if subject.issuer != request.issuer or own:
-        # Of another issuer's token, who may bring it was for the validator to say.
-        return
-    if subject.of_client:
+    local = subject.issuer == request.issuer
+    own = local and subject.issued_to == client.client_id
+    if subject.of_client and not own:
         # RFC 9068 §5, RFC 9700 §4.15: in another client's token its `sub` would read as a user's.
         raise invalid_subject("client_subject")
+    if own or not local:
+        # Of another issuer's token, who may bring it was for the validator to say.
+        return
     if not is_addressed_to(client.client_id, subject, introspected_by) and (
         subject.issued_to is None or subject.issued_to not in client.exchange_from
     ):
@@ -238,6 +240,9 @@ def decide_scopes(
 ) -> SplitScopes:
     """Who is asked for what. Raises InvalidScope for a scope beyond what subject token and client allow."""
     client, base_scope = request.client, settings.base_scope
+    if kind is TokenKind.ID_TOKEN and subject.scopes is not None and OPENID not in subject.scopes:
+        # OpenID Connect Core §3.1.2.1: without it nobody was signed in to a client.
+        raise InvalidScope("The subject token is not for signing in.", detail="exchange.scope_beyond")
     requested = request.request.scope
     if requested is None and kind is TokenKind.REFRESH_TOKEN:
         requested = subject.scopes
@@ -289,9 +294,11 @@ def invalid_subject(reason: str, *, role: str = "subject") -> InvalidRequest:
     return InvalidRequest(f"The specified {role}_token is invalid.", detail=f"exchange.{role}_{reason}")
 
 
-def kept_confirmation(request: Request, subject: ValidatedToken) -> Confirmation | None:
+def kept_confirmation(
+    request: Request, subject: ValidatedToken, actor: ValidatedToken | None
+) -> Confirmation | None:
     """The key of the new token: the one that is proven now; a bound token never becomes an unbound one."""
-    return request.confirmation or subject.confirmation
+    return request.confirmation or subject.confirmation or (actor.confirmation if actor is not None else None)
 
 
 def _thumbprint(http: HttpRequest, now: datetime) -> str | None:

@@ -10,6 +10,7 @@ from authwright.provider.events import ProviderEvents
 from authwright.provider.exchanged import ExchangePolicy
 from authwright.provider.foreign_tokens import ForeignJwts, ForeignTokens, IdTokens
 from authwright.provider.grants.token_exchange import TokenExchangeGrant
+from authwright.provider.grants.token_exchange_mutate import TokenExchangeMutateGrant, mutate_grants
 from authwright.provider.local_tokens import AccessTokens, LocalIdTokens, LocalTokens, RefreshTokens
 from authwright.provider.minting import Minting
 from authwright.provider.scope_authority import ScopeAuthority
@@ -18,7 +19,7 @@ from authwright.provider.signing import Signing
 from authwright.stores.protocols import Stores
 
 
-def token_exchange_grant(
+def token_exchange_grants(
     *,
     settings: Settings,
     policy: ExchangePolicy,
@@ -32,11 +33,14 @@ def token_exchange_grant(
     accounts: Accounts,
     authority: ScopeAuthority | None,
     events: ProviderEvents,
-) -> TokenExchangeGrant:
-    """For access, refresh and ID tokens of ours, JWTs and ID tokens of trusted issuers, and the policy's own types."""
+) -> tuple[TokenExchangeGrant | TokenExchangeMutateGrant, ...]:
+    """For access, refresh and ID tokens of ours, JWTs and ID tokens of trusted issuers, and the policy's own types.
+
+    With it the grants that change a token in place, one for each name the policy has for them.
+    """
     local = LocalTokens(tickets=stores.tickets, handles=handles, minting=minting, events=events)
     foreign = ForeignTokens(settings=settings, keys=keys, trusted_issuers=trusted_issuers)
-    return TokenExchangeGrant(
+    exchange = TokenExchangeGrant(
         settings=settings,
         policy=policy,
         validators=(
@@ -46,7 +50,19 @@ def token_exchange_grant(
             ForeignJwts(foreign),
         ),
         tickets=stores.tickets,
+        minting=minting,
         clients=clients,
         accounts=accounts,
         authority=authority,
     )
+    mutate = mutate_grants(
+        settings=settings,
+        policy=policy,
+        tokens=local,
+        tickets=stores.tickets,
+        minting=minting,
+        clients=clients,
+        accounts=accounts,
+        authority=authority,
+    )
+    return exchange, *mutate

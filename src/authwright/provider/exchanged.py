@@ -15,6 +15,9 @@ from authwright.ticket import TokenKind
 EXCHANGED = "token_exchange"
 """Where a ticket carries its `Exchanged`."""
 
+ORIGIN_GRANT = "origin_grant"
+"""The claim of an ID token that came of an exchange: it is for signing in, and is not exchanged again."""
+
 
 class Exchanged(msgspec.Struct, frozen=True, kw_only=True):
     """From the grant to the generator."""
@@ -66,7 +69,9 @@ class ExchangePolicy:
             raise ValueError(f"token_exchange: base_scope {self.base_scope!r} cannot stand in a scope")
         for name in self.mutate_grant_types:
             if ":" not in name or name == TOKEN_EXCHANGE:
-                raise ValueError(f"token_exchange: {name!r} in mutate_grant_types is no URI of a grant of its own")
+                raise ValueError(
+                    f"token_exchange: {name!r} in mutate_grant_types is no URI of a grant of its own"
+                )
         seen: set[str] = set()
         for validator in self.validators:
             name = validator.token_type

@@ -71,12 +71,22 @@ class ForeignTokens:
             check_audience(claims, accepted, list_allowed=profile == "oidc")
             if claims["iat"] < (request.now - MAX_AGE - LEEWAY).timestamp():
                 raise JwtRejected("too_old")
+            if "events" in claims:
+                # RFC 8417 §2.2, RFC 8725 §2.8: news of a user, such as a logout token, whatever its typ.
+                raise JwtRejected("events")
             used = single_use("exchange", trusted.issuer, {"jti": token, **claims}, request.now, MAX_LIFETIME)
         except JwtRejected as rejected:
             raise SubjectTokenRejected(rejected.reason) from None
         # 4. Its names are its issuer's: none of them is a client of ours.
         said = said_by(claims)
-        return msgspec.structs.replace(said, issued_to=None, audiences=(), single_use=used if once else None)
+        return msgspec.structs.replace(
+            said,
+            # RFC 9068 §5: what a client got for itself speaks of no user, whatever the client is called.
+            of_client=claims.get("client_id") == claims["sub"],
+            issued_to=None,
+            audiences=(),
+            single_use=used if once else None,
+        )
 
 
 class ForeignJwts:

@@ -28,13 +28,13 @@ from authwright.protocol.introspection import (
 from authwright.protocol.scopes import format_scope
 from authwright.protocol.token import CLIENT_SUBJECT, SUBJECT_TYPE
 from authwright.provider.client_authentication import ClientAuthenticator
+from authwright.provider.client_form import read_form
 from authwright.provider.events import AnsweredByEvent, ProviderEvents
 from authwright.provider.minting import Minting, claims_for
 from authwright.provider.sender_constraint import token_type
 from authwright.provider.settings import Settings
 from authwright.provider.signing import Signing
 from authwright.provider.stored_tickets import find_access_token, find_stored
-from authwright.provider.token_endpoint import read_form
 from authwright.records import Client
 from authwright.stores.protocols import TicketStore
 from authwright.ticket import StoredTicket, TokenKind

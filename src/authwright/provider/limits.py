@@ -4,6 +4,7 @@ Only failures cost a client anything; one that authenticates is not limited. A l
 looked at, so that attempts in parallel cannot slip under the limit together, and is forgiven when it succeeds.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -25,6 +26,8 @@ class Limits:
     """Raises SlowDown (429 with Retry-After) for what is over a limit."""
 
     store: LimitStore
+    digest: Callable[[str], str]
+    """A keyed digest: what somebody typed as a name may be a password, and is not kept."""
     login: Rate = DEFAULT_LOGIN
     """Attempts for one username from one address."""
     login_by_peer: Rate = DEFAULT_LOGIN_BY_PEER
@@ -73,22 +76,20 @@ class Limits:
         """Count an attempt before its password is checked."""
         wait = await self.store.take(f"login|{peer}", now, self.login_by_peer)
         if not wait:
-            wait = await self.store.take(_login_key(username, peer), now, self.login)
+            wait = await self.store.take(self._login_key(username, peer), now, self.login)
         _refuse(wait, "login.limit")
 
     async def login_succeeded(self, username: str, peer: str | None) -> None:
         """Forgive the attempts for this username from this address."""
-        await self.store.clear(_login_key(username, peer))
+        await self.store.clear(self._login_key(username, peer))
 
     async def client_authentication_failed(self, client_id: str, peer: str | None, now: datetime) -> None:
         """Count a failure; past the limit the answer is 429 instead of 401."""
-        _refuse(
-            await self.store.take(f"client|{peer}|{client_id}", now, self.client_failures), "client.limit"
-        )
+        key = f"client|{peer}|{self.digest(client_id)}"
+        _refuse(await self.store.take(key, now, self.client_failures), "client.limit")
 
-
-def _login_key(username: str, peer: str | None) -> str:
-    return f"login|{peer}|{username.casefold()}"
+    def _login_key(self, username: str, peer: str | None) -> str:
+        return f"login|{peer}|{self.digest(username.casefold())}"
 
 
 def _refuse(wait: timedelta, reason: str) -> None:

@@ -10,6 +10,7 @@ from authwright.protocol.errors import InvalidGrant, InvalidToken
 from authwright.protocol.exchange import ACCESS_TOKEN, REFRESH_TOKEN
 from authwright.protocol.http import Json
 from authwright.provider.events import ProviderEvents
+from authwright.provider.exchanged import ORIGIN_GRANT
 from authwright.provider.minting import Minting
 from authwright.provider.requests import AuthenticatedTokenRequest
 from authwright.provider.settings import Settings
@@ -140,6 +141,9 @@ class LocalIdTokens:
             )
         except JwtRejected as rejected:
             raise SubjectTokenRejected(rejected.reason) from None
+        if ORIGIN_GRANT in claims:
+            # It has no scopes and no record, so what it was made from would bound and revoke nothing any more.
+            raise SubjectTokenRejected("exchanged")
         session_id = text_of(claims, "sid")
         if session_id is not None:
             session = await self._sessions.find(session_id)

@@ -15,6 +15,7 @@ from authwright.crypto.jwt import half_hash, sign_jwt
 from authwright.protocol.errors import InvalidGrant, ServerError
 from authwright.protocol.http import Json
 from authwright.protocol.id_token import PROTOCOL_CLAIMS, build_id_token
+from authwright.protocol.params import MAX_VALUE
 from authwright.protocol.scopes import format_scope
 from authwright.protocol.token import CLIENT_SUBJECT, SUBJECT_TYPE
 from authwright.provider.events import ProviderEvents
@@ -101,7 +102,10 @@ class Minting:
         return _minted(making, value, digest, "")
 
     async def access_token(self, ticket: Ticket, client: Client, grant_type: str, now: datetime) -> Minted:
-        """An access token in the format of its client or its resources, for the scopes and resources of `ticket`."""
+        """An access token in the format of its client or its resources, for the scopes and resources of `ticket`.
+
+        One that would be too long a JWT is opaque.
+        """
         making = await self._serialized(
             "serialize_access_token",
             Serialization(
@@ -116,14 +120,16 @@ class Minting:
         )
         if making.value is not None:
             return self._own(making, grant_type)
-        if making.format == "opaque":
-            value, digest = self._handles.mint(TokenKind.ACCESS_TOKEN)
-        else:
+        if making.format != "opaque":
             key = await self._signing.key(making.algorithm)
             stamp = self._handles.stamp()
             claims = self._access_token_claims(making.ticket, now, making.expires_at, stamp + random_id())
             value = sign_jwt(key, claims, typ=ACCESS_TOKEN_TYPE)
-            digest = stamp + self._handles.digest_of(JWT_LABEL, value)
+            # RFC 7009 §2.1: one that no form can carry could never be revoked. Its record says the same.
+            if len(value) <= MAX_VALUE:
+                digest = stamp + self._handles.digest_of(JWT_LABEL, value)
+                return _minted(making, value, digest, grant_type)
+        value, digest = self._handles.mint(TokenKind.ACCESS_TOKEN)
         return _minted(making, value, digest, grant_type)
 
     async def refresh_token(self, ticket: Ticket, client: Client, grant_type: str, now: datetime) -> Minted:
@@ -288,13 +294,13 @@ class Minting:
         return msgspec.structs.replace(ticket, not_after=not_after)
 
     def _expiry(self, kind: TokenKind, ticket: Ticket, client: Client, now: datetime) -> datetime | None:
-        lifetime = self._lifetime(kind, ticket, client)
+        lifetime = self.lifetime(kind, ticket, client)
         if ticket.not_after is None:
             return None if lifetime is None else now + lifetime
         # Without sliding expiration nothing outlives the refresh token it came from.
         return ticket.not_after if lifetime is None else min(now + lifetime, ticket.not_after)
 
-    def _lifetime(self, kind: TokenKind, ticket: Ticket, client: Client) -> timedelta | None:
+    def lifetime(self, kind: TokenKind, ticket: Ticket, client: Client) -> timedelta | None:
         """The ticket's own, else the shorter of the client's and its resources', else the issuer's; None = for ever."""
         if kind in ticket.lifetimes:
             return ticket.lifetimes[kind]

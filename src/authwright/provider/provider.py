@@ -23,6 +23,7 @@ from authwright.protocol.http import NO_HEADERS, Headers, HttpRequest, HttpRespo
 from authwright.provider.audit import Audit, StoreFailed, log_refusal, logger
 from authwright.provider.cors import Sharing
 from authwright.provider.events import AnsweredByEvent, ProviderEvents
+from authwright.provider.presented import presented
 from authwright.provider.sender_constraint import BEARER, DPOP
 from authwright.provider.settings import Settings
 from authwright.stores.protocols import StoreUnavailable
@@ -51,11 +52,13 @@ class Provider:
         events: ProviderEvents | None = None,
         sharing: Sharing | None = None,
         audit: Audit | None = None,
+        fingerprint: Callable[[str], str] | None = None,
     ) -> None:
         """`routes` are full paths, the issuer's own path included, each compared exactly and as it was sent.
 
         `dpop_nonce` gives the nonce for a DPoP client's next proof; None = none are asked for. `sharing` tells which
-        answers scripts of other origins may read; None = none.
+        answers scripts of other origins may read; None = none. `fingerprint` names a value in the log without holding
+        any of it; None = values are not named there.
         """
         self.settings = settings
         self._routes = dict(routes)
@@ -66,6 +69,7 @@ class Provider:
         self._events = events if events is not None and "match_endpoint" in events.wanted else None
         self._sharing = sharing
         self._audit = audit or Audit()
+        self._fingerprint = fingerprint or _no_fingerprint
 
     @property
     def issuer(self) -> str:
@@ -149,17 +153,20 @@ class Provider:
         refusal = TemporarilyUnavailable("Try again.", detail=StoreFailed.name)
         if _logs_itself(request):
             # What it refuses it logs; of what it could not decide it knows nothing.
-            log_refusal(request.path, refusal, request)
+            self._log(request, refusal)
         if self._audit.watched:
             self._audit.record(StoreFailed(endpoint=request.path))
         return self._refusal(request, refusal)
 
     def _refusal(self, request: HttpRequest, refusal: OAuthError) -> HttpResponse:
         if not _logs_itself(request):
-            log_refusal(request.path, refusal, request)
+            self._log(request, refusal)
         headers = self._refusal_headers(request, refusal)
         answer = json_response(refusal.http_status, refusal.members(), headers)
         return self._with_nonce(request, answer)
+
+    def _log(self, request: HttpRequest, refusal: OAuthError) -> None:
+        log_refusal(request.path, refusal, request, *presented(request, self._fingerprint))
 
     def _refusal_headers(self, request: HttpRequest, refusal: OAuthError) -> Headers:
         realm = self.settings.issuer
@@ -184,6 +191,10 @@ class Provider:
                 return NO_HEADERS
 
 
+def _no_fingerprint(_: str) -> str:
+    return ""
+
+
 def _logs_itself(request: HttpRequest) -> bool:
     return request.path.endswith("/token")
 
@@ -204,6 +215,10 @@ def log_failure(request: HttpRequest, failure: Exception) -> None:
     """Log where an error of ours arose: its type and the lines, not its text, which may quote what was sent."""
     frames = traceback.extract_tb(failure.__traceback__)
     where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
+    name = type(failure).__name__
     logger.error(
-        "request.failed", extra={"path": request.path, "failure": type(failure).__name__, "where": where}
+        "request.failed: %s at %s",
+        name,
+        where[-1] if where else "?",
+        extra={"event": "request.failed", "path": request.path, "failure": name, "where": where},
     )

@@ -62,7 +62,9 @@ class Redemptions:
             if not await self._claim_once(redeems, request):
                 return msgspec.structs.replace(redeems, used_at=redeems.issued_at)
             redeems = None
-        if redeems is None and not records and ticket.rewrites is None:
+        live = _relied_on(ticket)
+        # What has no record of its own, such as an ID token, must not come of a revoked grant either.
+        if redeems is None and not records and ticket.rewrites is None and not live:
             return None
         outcome = await self._tickets.commit(
             id=random_id(),
@@ -70,7 +72,7 @@ class Redemptions:
             consume=redeems,
             replace=rewritten(ticket),
             add=records,
-            live=_relied_on(ticket),
+            live=live,
         )
         match outcome:
             case Committed():
@@ -81,6 +83,12 @@ class Redemptions:
                 raise refusal("The specified grant is no longer valid.", detail="grant.revoked")
             case Conflict() if ticket.rewrites is not None:
                 return ticket.rewrites
+            case Conflict() if redeems is not None and redeems.kind is TokenKind.REFRESH_TOKEN:
+                # What it allows was changed in place meanwhile, so it is decided as what it now is.
+                changed = await self._tickets.get(redeems.kind, redeems.digest)
+                if changed is None:
+                    raise refusal("The specified grant is no longer valid.", detail="grant.revoked")
+                return changed
             case Conflict():
                 # It changed under us and may still be good: nothing was spent, so trying again is right.
                 raise TemporarilyUnavailable("Try again.", detail="store.conflict")

@@ -7,10 +7,10 @@ from authwright.protocol.errors import UnauthorizedClient
 from authwright.protocol.http import NO_STORE, Headers, HttpRequest, HttpResponse, Pass
 from authwright.protocol.introspection import parse_token_reference
 from authwright.provider.client_authentication import ClientAuthenticator
+from authwright.provider.client_form import read_form
 from authwright.provider.events import ProviderEvents
 from authwright.provider.serialization import UnrecordedTicket
 from authwright.provider.stored_tickets import find_access_token, find_stored
-from authwright.provider.token_endpoint import read_form
 from authwright.stores.protocols import TicketStore
 from authwright.ticket import TokenKind
 

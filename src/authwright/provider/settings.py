@@ -33,6 +33,11 @@ class Resource:
     access_token_format: str = ""
     """"jwt" or "opaque", before the client's choice; opaque where two resources differ. Empty = no say."""
 
+    def __post_init__(self) -> None:
+        # One string would count as a sequence of letters.
+        if isinstance(self.scopes, str) or isinstance(self.introspected_by, str):
+            raise ValueError(f"resource {self.uri}: scopes and introspected_by are sequences of strings")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedIssuer:

@@ -16,7 +16,9 @@ from authwright.crypto.keys import KeySet, SigningKey
 from authwright.crypto.seal import Seal
 from authwright.protocol.http import Json
 from authwright.records import KeyState, SigningKeyRecord
-from authwright.stores.protocols import KeyStore
+from authwright.stores.protocols import KeyStore, StoreUnavailable
+
+_ATTEMPTS = 5
 
 PUBLISHED = (KeyState.PENDING, KeyState.ACTIVE, KeyState.RETIRING)
 
@@ -90,19 +92,39 @@ class Signing:
     async def rotate(self) -> None:
         """Start signing with new keys now; the old ones stay published until what they signed has expired."""
         for algorithm in self._algorithms:
-            fresh = await self._generate(algorithm)
-            now = self._clock()
-            records = await self._store.list()
-            if not await self._store.add(self._record(fresh, KeyState.PENDING, now)):
-                continue
-            pending = next(record for record in await self._store.list() if record.kid == fresh.kid)
-            retired = [
-                (record, _entered(record, KeyState.RETIRING, now))
-                for record in records
-                if record.algorithm == algorithm and record.state is KeyState.ACTIVE
-            ]
-            await self._store.replace([*retired, (pending, _entered(pending, KeyState.ACTIVE, now))])
+            await self._succeed(algorithm)
         self._ring = None
+
+    async def revoke(self, kid: str) -> bool:
+        """Take a key away at once: nobody verifies with it any more. One that signs is replaced. Whether it was there.
+
+        Raises StoreUnavailable when others keep changing it.
+        """
+        for _ in range(_ATTEMPTS):
+            record = next((record for record in await self._store.list() if record.kid == kid), None)
+            if record is None:
+                return False
+            if record.state is KeyState.ACTIVE and record.algorithm in self._algorithms:
+                await self._succeed(record.algorithm)
+            elif await self._store.replace([(record, _entered(record, KeyState.GONE, self._clock()))]):
+                self._ring = None
+                return True
+        raise StoreUnavailable("the key was changed again and again while it was revoked")
+
+    async def _succeed(self, algorithm: str) -> None:
+        """A new key signs with `algorithm` from now on, and the one that did retires."""
+        fresh = await self._generate(algorithm)
+        now = self._clock()
+        records = await self._store.list()
+        if not await self._store.add(self._record(fresh, KeyState.PENDING, now)):
+            return
+        pending = next(record for record in await self._store.list() if record.kid == fresh.kid)
+        retired = [
+            (record, _entered(record, KeyState.RETIRING, now))
+            for record in records
+            if record.algorithm == algorithm and record.state is KeyState.ACTIVE
+        ]
+        await self._store.replace([*retired, (pending, _entered(pending, KeyState.ACTIVE, now))])
 
     async def maintain(self) -> None:
         """Do what is due: announce a successor, let it sign, drop what is no longer needed. Safe in every worker."""

@@ -4,7 +4,7 @@ It alone conducts; grant, generator and store never call each other. Nothing is 
 failed check, a refusing event, a failing signer or a caller that hung up spends nothing.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, overload
 
 import msgspec
@@ -15,7 +15,6 @@ from authwright.protocol.errors import (
     InvalidClient,
     InvalidGrant,
     InvalidRequest,
-    MethodNotAllowed,
     OAuthError,
     ServerError,
     TemporarilyUnavailable,
@@ -24,7 +23,7 @@ from authwright.protocol.errors import (
 )
 from authwright.protocol.exchange import TOKEN_EXCHANGE
 from authwright.protocol.http import HttpRequest, HttpResponse, Pass, json_response
-from authwright.protocol.params import REPEATABLE, Params, parse_form, parse_params
+from authwright.protocol.params import REPEATABLE, Params
 from authwright.protocol.token import (
     AUTHORIZATION_CODE,
     PASSWORD,
@@ -33,14 +32,16 @@ from authwright.protocol.token import (
 )
 from authwright.provider.audit import (
     Audit,
-    TokenIssued,
     TokenRefused,
     log_refusal,
+    outcome_of,
 )
 from authwright.provider.client_authentication import ClientAuthenticator
+from authwright.provider.client_form import read_form
 from authwright.provider.concluded_ticket import asked_tokens, bound, concluded, following
 from authwright.provider.events import AnsweredByEvent, ProviderEvents
 from authwright.provider.grants.base import AnyGrant, BindingFailed, Polled, Replayed
+from authwright.provider.presented import presented
 from authwright.provider.redemptions import Redemptions
 from authwright.provider.requests import AuthenticatedTokenRequest, ClientAuthentication, TokenRequest
 from authwright.provider.sender_constraint import SenderConstraint
@@ -58,23 +59,6 @@ GRANT_EVENTS: Mapping[str, tuple[str, type[OAuthError]]] = {
     "client_credentials": ("grant_client_credentials", UnauthorizedClient),
     TOKEN_EXCHANGE: ("grant_token_exchange", InvalidRequest),
 }
-
-# RFC 6749 §2.3.1, §3.2: what must never stand in a URL.
-NEVER_IN_QUERY = frozenset(
-    {
-        "client_secret",
-        "client_assertion",
-        "code",
-        "code_verifier",
-        "refresh_token",
-        "device_code",
-        "auth_req_id",
-        "password",
-        "grant_type",
-        "subject_token",
-        "actor_token",
-    }
-)
 
 # The events that give a ticket instead of amending one.
 PASSWORD_EVENT = "grant_resource_owner_credentials"
@@ -96,6 +80,7 @@ class TokenEndpoint:
         once: OnceStore,
         events: ProviderEvents,
         audit: Audit,
+        fingerprint: Callable[[str], str],
         clock: Clock = utcnow,
     ) -> None:
         self._settings = settings
@@ -110,6 +95,7 @@ class TokenEndpoint:
         self._redemptions = Redemptions(tickets=tickets, once=once, audit=audit)
         self._events = events
         self._audit = audit
+        self._fingerprint = fingerprint
         self._clock = clock
 
     async def handle(self, http: HttpRequest) -> HttpResponse | Pass:
@@ -126,7 +112,7 @@ class TokenEndpoint:
             # 3. Is this grant for this client, and what would it redeem?
             grant = self._grant_for(request)
             found = await grant.find(token_request) if grant is not None else None
-            # Once more when another request spends the same token meanwhile: it is then decided as what it now is.
+            # Once more when another request spends or changes the same token meanwhile: it is decided as what it now is.
             for _ in range(ROUNDS):
                 # 4. Decide: what is granted. Nothing is written.
                 ticket = await self._decide(request, grant, found)
@@ -140,7 +126,7 @@ class TokenEndpoint:
                 if found is None:
                     self._issued(request, ticket, issuance)
                     return answer
-            raise self._contended(request, found)
+            raise self._contended(request, ticket)
         except AnsweredByEvent as event:
             return event.answer
         except OAuthError as refusal:
@@ -303,9 +289,10 @@ class TokenEndpoint:
             raise
         if amended is None or ticket is None:
             return amended or ticket
-        # An event describes what is granted; what is spent for it stays decided.
+        # An event describes what is granted; which grant that is of, and what is spent for it, stays decided.
         return msgspec.structs.replace(
             amended,
+            grant_id=ticket.grant_id,
             redeems=ticket.redeems,
             rewrites=ticket.rewrites,
             rewrites_beside=following(ticket, amended),
@@ -339,9 +326,9 @@ class TokenEndpoint:
         grant = self._grants.get(request.request.grant_type)
         return grant.refusal if grant is not None else InvalidGrant
 
-    def _contended(self, request: Request, found: StoredTicket | None) -> OAuthError:
+    def _contended(self, request: Request, ticket: Ticket) -> OAuthError:
         """Every round met another request; nothing was written."""
-        if found is not None and found.kind is TokenKind.ACCESS_TOKEN:
+        if ticket.rewrites is not None:
             # Whoever changes a token in place must know that somebody else does.
             return self._refusal_of(request)("concurrent update", detail="store.concurrent_update")
         return TemporarilyUnavailable("Try again.", detail="store.contention")
@@ -352,13 +339,14 @@ class TokenEndpoint:
         """An event answered once it was decided: an answered code is a spent code, and is answered once."""
         await self._claim(request)
         stored = await self._commit(request, ticket, records) if ticket is not None else None
-        if stored is not None and ticket is not None and ticket.rewrites is not None:
-            raise self._contended(request, stored)
-        if stored is not None:
-            # Another request spent it meanwhile. Inside a grace window the client may ask again; else it is reuse.
-            if stored.kind is not TokenKind.REFRESH_TOKEN or not request.client.refresh_grace:
-                await self._redemptions.revoke_replayed(stored, request)
-            raise InvalidGrant("The specified grant is no longer valid.", detail="event.answered_late")
+        if stored is None or ticket is None:
+            return
+        if stored.used_at is None:
+            raise self._contended(request, ticket)
+        # Another request spent it meanwhile. Inside a grace window the client may ask again; else it is reuse.
+        if stored.kind is not TokenKind.REFRESH_TOKEN or not request.client.refresh_grace:
+            await self._redemptions.revoke_replayed(stored, request)
+        raise InvalidGrant("The specified grant is no longer valid.", detail="event.answered_late")
 
     async def _claim(self, request: Request) -> Request:
         """The request with its client assertion and its DPoP proof used up.
@@ -375,20 +363,16 @@ class TokenEndpoint:
 
     def _issued(self, request: Request, ticket: Ticket, issuance: Issuance) -> None:
         if self._audit.watched:
+            kinds = tuple(minted.kind for minted in issuance.minted)
             self._audit.record(
-                TokenIssued(
-                    client_id=request.client.client_id,
-                    grant_type=request.request.grant_type,
-                    grant_id=ticket.grant_id,
-                    subject=ticket.subject,
-                    kinds=tuple(minted.kind for minted in issuance.minted),
-                )
+                outcome_of(request.client.client_id, request.request.grant_type, ticket, kinds)
             )
 
     def _refused(
         self, refusal: OAuthError, http: HttpRequest, client_id: str | None, grant_type: str | None
     ) -> None:
-        log_refusal("token", refusal, http, client_id)
+        fingerprint = presented(http, self._fingerprint).fingerprint
+        log_refusal("token", refusal, http, client_id, fingerprint)
         if self._audit.watched:
             self._audit.record(
                 TokenRefused(
@@ -396,18 +380,6 @@ class TokenEndpoint:
                     grant_type=grant_type,
                     error=refusal.code,
                     reason=refusal.detail or refusal.code,
+                    fingerprint=fingerprint,
                 )
             )
-
-
-def read_form(http: HttpRequest) -> Params:
-    """The form of a POST. Raises MethodNotAllowed, InvalidRequest or PayloadTooLarge."""
-    if http.method != "POST":
-        raise MethodNotAllowed("POST")
-    params = parse_form(http.headers.get("content-type"), http.body)
-    if http.query:
-        # Nothing is read from the URL; what would be ambiguous or leak a credential is refused.
-        in_query = frozenset(parse_params(http.query.encode("utf-8", "surrogateescape")).names())
-        if in_query & (NEVER_IN_QUERY | frozenset(params.names())):
-            raise InvalidRequest("Parameters of this request belong in its body.", detail="req.in_query")
-    return params

@@ -11,7 +11,13 @@ import msgspec
 from authwright.protocol.ciba import AUTH_REQ_ID_CLAIM, CIBA, RT_HASH_CLAIM
 from authwright.protocol.device import DEVICE_CODE
 from authwright.protocol.errors import ServerError
-from authwright.protocol.exchange import ISSUED_TOKEN_TYPE, NOT_APPLICABLE, TOKEN_EXCHANGE
+from authwright.protocol.exchange import (
+    ACCESS_TOKEN,
+    ISSUED_TOKEN_TYPE,
+    NOT_APPLICABLE,
+    TOKEN_EXCHANGE,
+    MutateParameters,
+)
 from authwright.protocol.scopes import OFFLINE_ACCESS, OPENID
 from authwright.protocol.token import (
     AUTHORIZATION_CODE,
@@ -20,11 +26,11 @@ from authwright.protocol.token import (
     REFRESH_TOKEN,
     TokenResponse,
 )
-from authwright.provider.concluded_ticket import asked_tokens
+from authwright.provider.concluded_ticket import asked_tokens, end_of
 from authwright.provider.exchange_checks import TYPES
-from authwright.provider.exchanged import EXCHANGED, Exchanged
+from authwright.provider.exchanged import EXCHANGED, ORIGIN_GRANT, Exchanged
 from authwright.provider.grants.ciba import CibaParameters
-from authwright.provider.minting import Minted, Minting
+from authwright.provider.minting import Minted, Minting, seconds_until
 from authwright.provider.requests import AuthenticatedTokenRequest
 from authwright.provider.sender_constraint import token_type
 from authwright.ticket import StoredTicket, Ticket, TokenKind
@@ -74,6 +80,8 @@ class DefaultTokenResponseGenerator:
             return await self.process_ciba(request, ticket)
         if grant_type == TOKEN_EXCHANGE:
             return await self.process_token_exchange(request, ticket)
+        if isinstance(request.request.grant, MutateParameters):
+            return await self.process_token_exchange_mutate(request, ticket)
         return await self.process_extension_grant(request, ticket)
 
     async def process_client_credentials(self, request: Request, ticket: Ticket) -> Issuance:
@@ -133,7 +141,7 @@ class DefaultTokenResponseGenerator:
             return issuance(msgspec.structs.replace(ticket, response=told), access=access, refresh=refresh)
         if exchanged.kind is TokenKind.ID_TOKEN:
             only = await self._minting.id_token(
-                ticket, request.client, request.now, access_token=None, nonce=None
+                _with_origin(ticket), request.client, request.now, access_token=None, nonce=None
             )
         else:
             kept = kept_for_refresh(request, ticket)
@@ -150,6 +158,24 @@ class DefaultTokenResponseGenerator:
             ),
             (only,),
         )
+
+    async def process_token_exchange_mutate(self, request: Request, ticket: Ticket) -> Issuance:
+        """Nothing is minted: the token that was sent, what it allows now, and how long it still lives.
+
+        Never a refresh token: whoever was given it has it.
+        """
+        stored = ticket.rewrites
+        if stored is None:
+            raise ServerError(detail="generator.nothing_to_rewrite")
+        response = TokenResponse(
+            access_token=request.request.grant.subject_token,
+            token_type=token_type(ticket),
+            expires_in=seconds_until(end_of(stored, ticket), request.now),
+            # RFC 8693 §2.2.1: what is not said would count as granted, so nothing left is said too.
+            scope=ticket.scopes,
+            custom={**ticket.response, ISSUED_TOKEN_TYPE: ACCESS_TOKEN},
+        )
+        return Issuance(response, ())
 
     async def process_extension_grant(self, request: Request, ticket: Ticket) -> Issuance:
         """Any other grant: what the ticket's scopes call for."""
@@ -213,6 +239,15 @@ EXCHANGE_ISSUES = frozenset((TokenKind.ACCESS_TOKEN, TokenKind.REFRESH_TOKEN))
 def wanted(ticket: Ticket, kind: TokenKind) -> bool:
     """Whether the ticket asks for a token of that kind; one that says nothing asks for all."""
     return ticket.issues is None or kind in ticket.issues
+
+
+def _with_origin(ticket: Ticket) -> Ticket:
+    """The ticket of an ID token that says it came of an exchange, since it has no record that could."""
+    return msgspec.structs.replace(
+        ticket,
+        claims={**ticket.claims, ORIGIN_GRANT: TOKEN_EXCHANGE},
+        destinations={**ticket.destinations, ORIGIN_GRANT: frozenset((TokenKind.ID_TOKEN,))},
+    )
 
 
 def kept_for_refresh(request: Request, ticket: Ticket) -> Ticket:

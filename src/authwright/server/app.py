@@ -12,11 +12,12 @@ from authwright.clock import utcnow
 from authwright.crypto.passwords import Passwords
 from authwright.crypto.seal import RootKeys
 from authwright.protocol.http import HttpRequest, HttpResponse
-from authwright.provider.audit import AuditSink
+from authwright.provider.audit import AuditEvent, AuditSink
 from authwright.provider.exchanged import ExchangePolicy
 from authwright.provider.provider import Provider
 from authwright.registrations import check_subjects
 from authwright.server import declared
+from authwright.server.audit_log import log_event
 from authwright.server.cache import with_cache
 from authwright.server.config import ConfigurationError, Loaded
 from authwright.server.config_checks import subject_of
@@ -26,8 +27,9 @@ from authwright.server.declared_services import consent_services
 from authwright.server.exposition import exposition
 from authwright.server.health import health_app
 from authwright.server.metrics import Counts, SharedCounts
-from authwright.standard import outbound, standard_provider
+from authwright.standard import standard_provider
 from authwright.standard_consent_services import LIMITS
+from authwright.standard_fetch import outbound
 from authwright.stores.protocols import OnceStore, Stores, StoreUnavailable
 
 _LOG = logging.getLogger("authwright.server")
@@ -73,7 +75,10 @@ async def provider_of(
         dpop_nonce=values.tokens.dpop_nonce,
         trusted_proxies=values.http.trusted_proxies,
         client_certificate_header=values.http.client_certificate_header,
-        token_exchange=ExchangePolicy(base_scope=values.token_exchange.base_scope),
+        token_exchange=ExchangePolicy(
+            base_scope=values.token_exchange.base_scope,
+            mutate_grant_types=values.token_exchange.mutate_grant_types,
+        ),
         scope_authority=consent_services(values, asking),
         fetch=fetch,
         proofs_once=proofs_once,
@@ -164,12 +169,16 @@ class ServerApp:
         return await self._provider.handle(request)
 
     async def _start(self) -> None:
-        audit = None if self._counts is None else self._counts.record
-        provider, stores = await self._stack.enter_async_context(running(self._loaded, audit))
+        provider, stores = await self._stack.enter_async_context(running(self._loaded, self._audit))
         if self._counts is not None:
             self._counts.serve(provider.paths, provider.settings.base_path)
         self._provider, self._stores = provider, stores
         await self._stack.enter_async_context(upkeep(provider.maintain))
+
+    def _audit(self, event: AuditEvent) -> None:
+        log_event(event)
+        if self._counts is not None:
+            self._counts.record(event)
 
     async def _stop(self) -> None:
         await self._stack.aclose()

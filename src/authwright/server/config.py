@@ -14,7 +14,13 @@ import msgspec
 
 from authwright.protocol.ciba import CIBA, DELIVERY_MODES
 from authwright.protocol.device import DEVICE_CODE
-from authwright.protocol.exchange import ACCESS_TOKEN, ID_TOKEN, JWT, REFRESH_TOKEN, TOKEN_EXCHANGE
+from authwright.protocol.exchange import (
+    ACCESS_TOKEN,
+    ID_TOKEN,
+    JWT,
+    REFRESH_TOKEN,
+    TOKEN_EXCHANGE,
+)
 from authwright.protocol.http import Json
 from authwright.provider.client_authentication import ASSERTION_ALGORITHMS, METHODS_BEHIND_A_PROXY
 from authwright.provider.profiles import INCOMPLETE, OIDC, PROFILES
@@ -51,11 +57,9 @@ GRANT_TYPES = (
     DEVICE_CODE,
     CIBA,
     TOKEN_EXCHANGE,
+    *consent_service_checks.MUTATE_GRANT_TYPES,
 )
-LATER_GRANT_TYPES = (
-    "implicit",
-    "urn:authwright:params:oauth:grant-type:token-exchange-mutate",
-)
+LATER_GRANT_TYPES = ("implicit",)
 AUTH_METHODS = METHODS_BEHIND_A_PROXY
 RESPONSE_TYPES = ("code",)
 LATER_RESPONSE_TYPES = (
@@ -126,7 +130,10 @@ class TokenExchangeSection(Section, frozen=True):
     services_cache: CacheSeconds = 300
     discovery_cache: CacheSeconds = 86400
     discovery_error_cache: CacheSeconds = 60
-    mutate_grant_types: Annotated[tuple[str, ...], Key(unavailable=True)] = ()
+    mutate_grant_types: tuple[
+        Annotated[str, Key(allowed=consent_service_checks.MUTATE_GRANT_TYPES)], ...
+    ] = ()
+    """Empty = what was exchanged stays as it is."""
 
 
 class ClientTable(Section, frozen=True):
@@ -194,7 +201,7 @@ class ClientTable(Section, frozen=True):
     )
     exchange_from: tuple[str, ...] = ()
     exchange_to: tuple[str, ...] = ()
-    mutate_for: Annotated[tuple[str, ...], Key(unavailable=True)] = ()
+    mutate_for: tuple[str, ...] = ()
 
     @property
     def auth_method(self) -> str:
@@ -305,6 +312,7 @@ def load(file: Path, environment: Mapping[str, str] | None = None) -> Loaded:
     config_checks.check_configuration(values, source)
     consent_service_checks.check_base_scope(values, source)
     consent_service_checks.check_consent_services(values.consent_services, source)
+    consent_service_checks.check_mutate(values, source)
     return Loaded(file=file, values=_with_secret_files(values, source))
 
 

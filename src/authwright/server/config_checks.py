@@ -16,6 +16,7 @@ from authwright.provider.client_certificates import CERTIFICATE_METHODS
 from authwright.provider.profiles import MCP, check_profile, unmet
 from authwright.provider.settings import check_issuer
 from authwright.server.config_file import Source
+from authwright.server.consent_service_checks import MUTATE_GRANT_TYPES
 from authwright.server.credential_checks import auth_method, check_credentials, check_key_address
 
 if TYPE_CHECKING:
@@ -185,9 +186,10 @@ def _check_grants(client: "ClientTable", at: str, source: Source) -> None:
             f"{at}.grant_types", "'client_credentials' needs a client with a secret (RFC 6749 §4.4)"
         )
     _check_logout_uri(client, at, source)
-    if TOKEN_EXCHANGE in client.grant_types and auth_method(client) == "none":
-        # RFC 8693 §5: what a stolen token is good for must not grow by whoever brings it.
-        raise source.error(f"{at}.grant_types", f"{TOKEN_EXCHANGE!r} needs a client with a secret or keys")
+    for name in (TOKEN_EXCHANGE, *MUTATE_GRANT_TYPES):
+        if name in client.grant_types and public:
+            # RFC 8693 §5: what a stolen token is good for must not grow by whoever brings it.
+            raise source.error(f"{at}.grant_types", f"{name!r} needs a client with a secret or keys")
     if CIBA in client.grant_types:
         _check_backchannel(client, at, source)
     if public and not client.require_pkce:

@@ -1,10 +1,11 @@
-"""What no single key of `[[consent_services]]` can tell: whether a service can be asked at all."""
+"""What no single key of `[[consent_services]]` and `[token_exchange]` can tell: whether it can work at all."""
 
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from authwright.consent_services.messages import is_callable_url
+from authwright.protocol.exchange import SQUATTED_TOKEN_EXCHANGE_MUTATE, TOKEN_EXCHANGE_MUTATE
 from authwright.server.config_file import Source
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _HOST = re.compile(r"[A-Za-z0-9._-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?")
 MAX_TIMEOUT = 60.0
+MUTATE_GRANT_TYPES = (TOKEN_EXCHANGE_MUTATE, SQUATTED_TOKEN_EXCHANGE_MUTATE)
 
 
 def check_base_scope(values: "Configuration", source: Source) -> None:
@@ -50,4 +52,15 @@ def check_consent_services(services: "Sequence[ConsentServiceTable]", source: So
             if not _HOST.fullmatch(host):
                 raise source.error(
                     f"{at}.endpoint_hosts[{number}]", f"found {host!r}; allowed: 'host' or 'host:port'"
+                )
+
+
+def check_mutate(values: "Configuration", source: Source) -> None:
+    """Raises ConfigurationError for a client with a grant that nobody serves."""
+    for index, client in enumerate(values.clients):
+        for number, name in enumerate(client.grant_types):
+            if name in MUTATE_GRANT_TYPES and name not in values.token_exchange.mutate_grant_types:
+                raise source.error(
+                    f"clients[{index}].grant_types[{number}]",
+                    f"found {name!r}; allowed once it stands in token_exchange.mutate_grant_types",
                 )

@@ -86,6 +86,7 @@ def registration(table: ClientTable, now: datetime) -> ClientRegistration:
         allowed_subject_token_types=table.allowed_subject_token_types,
         exchange_from=table.exchange_from,
         exchange_to=table.exchange_to,
+        mutate_for=table.mutate_for,
         token_response_type=table.token_response_type,
         access_token_format=table.access_token_format,
         id_token_signed_response_alg=table.id_token_signed_response_alg,

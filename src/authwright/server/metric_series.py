@@ -66,6 +66,7 @@ GRANT_TYPES = (
     CIBA,
     "urn:ietf:params:oauth:grant-type:token-exchange",
     "urn:authwright:params:oauth:grant-type:token-exchange-mutate",
+    "urn:ietf:params:oauth:grant-type:token-exchange-mutate",
     OTHER,
 )
 
@@ -124,6 +125,7 @@ REASONS = (
     "event.other_client",
     "generator.no_access_token",
     "generator.no_id_token",
+    "generator.nothing_to_rewrite",
     "grant.revoked",
     "invalid_grant",
     "invalid_request",
@@ -160,6 +162,7 @@ REASONS = (
     "scope.user_only",
     "server_error",
     "storage.unavailable",
+    "store.concurrent_update",
     "store.conflict",
     "store.contention",
     "ticket.no_presenters",

@@ -19,6 +19,7 @@ from authwright.provider.audit import (
     RefreshReplayed,
     StoreFailed,
     TokenIssued,
+    TokenMutated,
     TokenRefused,
 )
 from authwright.server import metric_series as series
@@ -64,7 +65,7 @@ class Counts:
     def record(self, event: AuditEvent) -> None:
         """An `AuditSink`."""
         match event:
-            case TokenIssued():
+            case TokenIssued() | TokenMutated():
                 cell = series.issued_cell(event.grant_type)
             case TokenRefused():
                 cell = series.refused_cell(event.grant_type, event.reason)

@@ -154,7 +154,7 @@ async def test_sec_T16_tries_at_once_do_not_slip_through(room_on_each_store: Liv
 
 async def test_sec_T16_all_tries_together_are_one_a_second(each_store: Stores, clock: FrozenClock) -> None:
     """T16: a global budget of one a second, from however many addresses."""
-    limits = Limits(store=each_store.limits)
+    limits = Limits(store=each_store.limits, digest=str)
     for number in range(limits.user_code_overall.burst):
         await limits.user_code_attempt(f"b{number}", f"10.0.0.{number}", clock())
     with pytest.raises(SlowDown) as limited:
@@ -169,7 +169,9 @@ async def test_sec_T16_all_tries_together_are_one_a_second(each_store: Stores, c
 
 async def test_an_address_is_limited_whatever_the_browser(clock: FrozenClock) -> None:
     """T16: a thief without cookies is a new browser each time."""
-    limits = Limits(store=memory_stores(clock).limits, user_code_overall=Rate(1000, timedelta(seconds=1)))
+    limits = Limits(
+        store=memory_stores(clock).limits, digest=str, user_code_overall=Rate(1000, timedelta(seconds=1))
+    )
     for number in range(5):
         await limits.user_code_attempt(f"b{number}", "10.0.0.1", clock())
     with pytest.raises(SlowDown):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import jwt
@@ -135,10 +136,10 @@ async def exchanging(
     remote, issuer = trusted()
     policy = options.pop("policy", {})
     options.setdefault("clients", CLIENTS)
+    options.setdefault("resources", RESOURCES)
     return await install(
         stores,
         clock,
-        resources=RESOURCES,
         fetch=options.pop("fetch", remote.fetch),
         trusted_issuers=[issuer],
         token_exchange=ExchangePolicy(**{"base_scope": BASE, **policy}),
@@ -228,7 +229,9 @@ async def introspected(op: Installation, token: str, client_id: str = "web") -> 
     return members
 
 
-async def sign_in(op: Installation, session_id: str = "sid-1") -> None:
+async def sign_in(
+    op: Installation, session_id: str = "sid-1", *, lasts: timedelta = timedelta(days=365)
+) -> None:
     """The session that alice's codes are of."""
     now = op.clock()
     session = Session(
@@ -237,7 +240,7 @@ async def sign_in(op: Installation, session_id: str = "sid-1") -> None:
         subject="u-alice",
         auth_time=now,
         created_at=now,
-        expires_at=now.replace(year=now.year + 1),
+        expires_at=now + lasts,
     )
     assert await op.stores.sessions.replace(None, session)
 

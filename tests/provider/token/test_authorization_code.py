@@ -92,15 +92,17 @@ async def test_sec_T2_another_redirect_uri_is_refused_and_does_not_burn_the_code
     assert (await op.redeem(code)).status == 200
 
 
-async def test_sec_T2_the_code_of_a_deleted_user_is_refused(op: Installation) -> None:
+async def test_sec_T2_the_code_of_a_deleted_user_is_refused(op_on_each_store: Installation) -> None:
     """T2: deleted or disabled user: 400 invalid_grant."""
+    op = op_on_each_store
     code = await op.code()
     await op.remove_user()
     assert (await op.redeem(code)).json()["error"] == "invalid_grant"
 
 
-async def test_sec_T2_a_disabled_client_redeems_nothing(op: Installation) -> None:
+async def test_sec_T2_a_disabled_client_redeems_nothing(op_on_each_store: Installation) -> None:
     """T2: a disabled client is not known: 401 invalid_client."""
+    op = op_on_each_store
     code = await op.code("gone")
     answer = await op.redeem(code, client_id="gone")
     assert (answer.status, answer.json()["error"]) == (401, "invalid_client")
@@ -118,8 +120,11 @@ async def test_sec_T3_a_missing_or_wrong_verifier_is_invalid_grant_and_burns_not
     assert (await op.redeem(code)).status == 200
 
 
-async def test_sec_T3_a_verifier_for_a_code_without_a_challenge_is_a_downgrade(op: Installation) -> None:
+async def test_sec_T3_a_verifier_for_a_code_without_a_challenge_is_a_downgrade(
+    op_on_each_store: Installation,
+) -> None:
     """T3: verifier sent though no challenge: 400 invalid_grant."""
+    op = op_on_each_store
     code = await op.code("lax", challenge=None, scopes=["openid"])
     assert (await op.redeem(code, client_id="lax")).json()["error"] == "invalid_grant"
     assert (await op.redeem(code, client_id="lax", code_verifier=None)).status == 200

@@ -11,6 +11,7 @@ from authwright.registrations import client, user, write_users
 from authwright.resource_server.access_token import from_introspection, from_jwt
 from authwright.standard import standard_provider
 from authwright.stores.memory import memory_stores
+from authwright.stores.protocols import Stores
 from authwright.testing.clock import FrozenClock
 from tests.provider.installation import API, ISSUER, SECRET, Installation, install
 
@@ -49,7 +50,9 @@ async def test_sec_T13_a_users_token_has_no_such_mark(op: Installation) -> None:
     assert not read.acts_for_itself
 
 
-async def test_sec_T13_no_user_starts_with_the_name_of_a_client(clock: FrozenClock) -> None:
+async def test_sec_T13_no_user_starts_with_the_name_of_a_client(
+    each_store: Stores, clock: FrozenClock
+) -> None:
     """T13: neither among what the application names, nor between that and the store."""
     parts: dict[str, Any] = {
         "issuer": ISSUER,
@@ -57,7 +60,7 @@ async def test_sec_T13_no_user_starts_with_the_name_of_a_client(clock: FrozenClo
         "clock": clock,
         "algorithms": ("ES256",),
     }
-    stores = memory_stores(clock)
+    stores = each_store
     mallory = user("mallory", "a-password", sub="machine")
     both = standard_provider(stores=stores, clients=[MACHINE], users=[mallory], **parts)
     with pytest.raises(ValueError, match="'machine' is the client_id of a client and the sub of a user"):
@@ -65,7 +68,7 @@ async def test_sec_T13_no_user_starts_with_the_name_of_a_client(clock: FrozenClo
     await write_users([mallory], stores.accounts, Passwords())
     with pytest.raises(ValueError, match="'machine' is the client_id"):
         await standard_provider(stores=stores, clients=[MACHINE], **parts).open()
-    stores = memory_stores(clock)
+    await stores.accounts.remove("machine")
     await stores.clients.put(MACHINE.client)
     with pytest.raises(ValueError, match="'machine' is the client_id"):
         await standard_provider(stores=stores, users=[mallory], **parts).open()

@@ -88,9 +88,10 @@ async def test_sec_D10_anything_else_is_inactive_and_says_no_more(op: Installati
 
 
 async def test_sec_D10_introspection_answers_the_tokens_client_and_its_audience_only(
-    op: Installation,
+    op_on_each_store: Installation,
 ) -> None:
     """D10: another audience: {"active": false}; a named resource server sees access tokens, never refresh tokens."""
+    op = op_on_each_store
     mine = await tokens(op)
     assert not await op.is_active(mine["access_token"], "other")
     assert not await op.is_active(mine["access_token"], "machine")
@@ -133,8 +134,9 @@ async def test_revoking_a_refresh_token_ends_its_whole_grant(op_on_each_store: I
     assert not await op.is_active(issued["refresh_token"])
 
 
-async def test_sec_D11_revocation_is_for_ones_own_tokens(op: Installation) -> None:
+async def test_sec_D11_revocation_is_for_ones_own_tokens(op_on_each_store: Installation) -> None:
     """D11: unknown token 200; another client's 400 unauthorized_client, and it lives on."""
+    op = op_on_each_store
     issued = await tokens(op)
     assert (await op.post("/revoke", token="unknown")).status == 200
     answer = await op.post("/revoke", client_id="other", token=issued["refresh_token"])

@@ -1,11 +1,16 @@
 """Refreshing: rotation, families, and rows T4 to T6 of the attack table."""
 
 import asyncio
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+import pytest
 
 from authwright.provider.audit import RefreshReplayed
 from authwright.registrations import client
 from authwright.stores.memory import memory_stores
+from authwright.stores.postgres import PostgresDatabase
 from authwright.stores.sqlite import SqliteDatabase
 from authwright.testing.clock import FrozenClock
 from tests.provider.installation import CALLBACK, SECRET, Installation, install
@@ -54,19 +59,27 @@ async def test_sec_T4_of_32_parallel_refreshes_exactly_one_wins(op_on_each_store
     assert not await op.is_active(won[0]["access_token"])
 
 
-async def test_sec_T5_a_replay_after_a_restart_still_revokes(tmp_path: Path, clock: FrozenClock) -> None:
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+async def test_sec_T5_a_replay_after_a_restart_still_revokes(
+    request: pytest.FixtureRequest, tmp_path: Path, clock: FrozenClock, kind: str
+) -> None:
     """T5: what was spent and revoked is known after a restart."""
-    path = tmp_path / "authwright.db"
-    async with SqliteDatabase(path, clock=clock) as database:
-        op = await install(database.stores, clock)
+    database: Callable[[], SqliteDatabase | PostgresDatabase]
+    if kind == "sqlite":
+        database = partial(SqliteDatabase, tmp_path / "authwright.db", clock=clock)
+    else:
+        dsn = str(request.getfixturevalue("postgres_database"))
+        database = partial(PostgresDatabase, dsn, clock=clock)
+    async with database() as opened:
+        op = await install(opened.stores, clock)
         first = await first_tokens(op)
         second = (await op.refresh(first["refresh_token"])).json()
-    async with SqliteDatabase(path, clock=clock) as database:
-        op = await install(database.stores, clock)
+    async with database() as opened:
+        op = await install(opened.stores, clock)
         assert await op.is_active(second["access_token"])
         assert (await op.refresh(first["refresh_token"])).json()["error"] == "invalid_grant"
-    async with SqliteDatabase(path, clock=clock) as database:
-        op = await install(database.stores, clock)
+    async with database() as opened:
+        op = await install(opened.stores, clock)
         assert not await op.is_active(second["access_token"])
         assert (await op.refresh(second["refresh_token"])).json()["error"] == "invalid_grant"
 
@@ -86,9 +99,10 @@ async def test_sec_T6_another_client_is_refused_and_spends_nothing(op_on_each_st
 
 
 async def test_sec_T6_a_wider_scope_is_invalid_scope_and_a_foreign_resource_invalid_target(
-    op: Installation,
+    op_on_each_store: Installation,
 ) -> None:
     """T6: wider scope: invalid_scope; foreign resource: invalid_target; nothing is spent by either."""
+    op = op_on_each_store
     first = await first_tokens(op)
     assert (await op.refresh(first["refresh_token"], scope="openid write")).json()["error"] == "invalid_scope"
     assert (await op.refresh(first["refresh_token"], resource="https://x.example")).json()[
@@ -97,8 +111,11 @@ async def test_sec_T6_a_wider_scope_is_invalid_scope_and_a_foreign_resource_inva
     assert (await op.refresh(first["refresh_token"])).status == 200
 
 
-async def test_sec_T6_a_revoked_grant_and_a_deleted_user_are_invalid_grant(op: Installation) -> None:
+async def test_sec_T6_a_revoked_grant_and_a_deleted_user_are_invalid_grant(
+    op_on_each_store: Installation,
+) -> None:
     """T6: revoked grant, disabled user."""
+    op = op_on_each_store
     first, second = await first_tokens(op), await first_tokens(op)
     assert (await op.post("/revoke", token=first["refresh_token"])).status == 200
     assert (await op.refresh(first["refresh_token"])).json()["error"] == "invalid_grant"

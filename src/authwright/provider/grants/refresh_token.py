@@ -103,13 +103,15 @@ class RefreshTokenGrant(Grant[RefreshParameters]):
         account = await self._accounts.get(subject) if subject is not None else None
         if subject is not None and account is None:
             raise InvalidGrant("The specified refresh token is invalid.", detail="refresh.user_gone")
-        granted = still_granted(request.client, found.ticket, self._settings.base_scope)
+        # What followed a spent token may have been changed in place since; a retry gets no more than that allows.
+        standing = found.ticket if successor is None else successor.ticket
+        granted = still_granted(request.client, standing, self._settings.base_scope)
         # 6. What it grants: no more than was granted before. The next refresh token keeps all of it (RFC 6749 §6).
         return msgspec.structs.replace(
-            found.ticket,
+            standing,
             scopes=narrowed_scope(request.request.scope, granted),
-            claims=claims_now(request.client, found.ticket, account),
-            resources=narrowed_resource(request.request.resource, found.ticket.resources),
+            claims=claims_now(request.client, standing, account),
+            resources=narrowed_resource(request.request.resource, standing.resources),
             confidential=found.ticket.confidential or request.authentication.confidential,
             # Without sliding expiration nothing made here outlives the refresh token it came from.
             not_after=found.ticket.not_after if self._settings.sliding_refresh else found.expires_at,

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar
 
+import msgspec
+
 from authwright.crypto.handles import ordered_id
 from authwright.protocol.errors import InvalidRequest, InvalidTarget, OAuthError
 from authwright.protocol.exchange import TOKEN_EXCHANGE, ExchangeParameters, parse_exchange
@@ -28,6 +30,7 @@ from authwright.provider.exchange_checks import (
 )
 from authwright.provider.exchanged import EXCHANGED, Exchanged, ExchangePolicy
 from authwright.provider.grants.base import Grant
+from authwright.provider.minting import Minting
 from authwright.provider.requests import AuthenticatedTokenRequest
 from authwright.provider.scope_authority import ScopeAuthority
 from authwright.provider.service_scopes import (
@@ -38,9 +41,9 @@ from authwright.provider.service_scopes import (
 )
 from authwright.provider.settings import Settings
 from authwright.provider.subject_tokens import SubjectTokenRejected, SubjectTokenValidator, ValidatedToken
+from authwright.records import Client
 from authwright.stores.protocols import TicketStore
 from authwright.ticket import (
-    NOTHING,
     SingleUse,
     StoredTicket,
     Ticket,
@@ -67,6 +70,7 @@ class TokenExchangeGrant(Grant[ExchangeParameters]):
         policy: ExchangePolicy,
         validators: Sequence[SubjectTokenValidator],
         tickets: TicketStore,
+        minting: Minting,
         clients: Clients,
         accounts: Accounts,
         authority: ScopeAuthority | None = None,
@@ -77,6 +81,7 @@ class TokenExchangeGrant(Grant[ExchangeParameters]):
             validator.token_type: validator for validator in (*validators, *policy.validators)
         }
         self._tickets = tickets
+        self._minting = minting
         self._clients = clients
         self._accounts = accounts
         self._authority = authority
@@ -108,8 +113,7 @@ class TokenExchangeGrant(Grant[ExchangeParameters]):
         single_use = _single_use(subject, actor)
         act = await decide_actors(request, policy, subject, account, actor)
         check_kind(request, policy, kind, delegated=act is not None)
-        if kind is TokenKind.ID_TOKEN:
-            check_has_user(subject)
+        check_has_user(subject, kind)
         # 4. What is granted: never more than the subject token has, but for what services decide.
         resources = decide_targets(request, subject, targets, kind)
         refreshable = not subject.of_client and can_refresh(request, policy, delegated=act is not None)
@@ -122,7 +126,7 @@ class TokenExchangeGrant(Grant[ExchangeParameters]):
         # 5. The ticket. It is a grant of its own, which ends with the one it was made from.
         issues = _issues(kind, asked.others)
         refreshed = TokenKind.REFRESH_TOKEN in issues
-        refresh_until = await self._refresh_until(subject) if refreshed else None
+        refresh_until = await self._refresh_until(subject, request.now) if refreshed else None
         amr = subject.amr
         if answers.services and policy.emit_grant_amr and TOKEN_EXCHANGE not in amr:
             amr = (*amr, TOKEN_EXCHANGE)
@@ -139,19 +143,27 @@ class TokenExchangeGrant(Grant[ExchangeParameters]):
             amr=amr,
             confidential=request.authentication.confidential,
             not_after=None if policy.outlive_subject else subject.expires_at,
-            lifetimes=NOTHING if lifetime is None else {TokenKind.ACCESS_TOKEN: lifetime},
             issues=issues,
             act=act,
-            confirmation=kept_confirmation(request, subject),
+            confirmation=kept_confirmation(request, subject, actor),
             carry={EXCHANGED: Exchanged(kind=kind, refresh_until=refresh_until)},
             single_use=single_use,
         )
-        return with_decisions(ticket, answers)
+        ticket = with_decisions(ticket, answers)
+        return ticket if lifetime is None else self._shortened(ticket, lifetime, request.client)
 
     def _longest(self, request: Request) -> timedelta:
         """The most a client may ask for: what its access tokens live anyway."""
         kind = TokenKind.ACCESS_TOKEN
         return request.client.lifetimes.get(kind) or self._settings.lifetime(kind)
+
+    def _shortened(self, ticket: Ticket, lifetime: timedelta, client: Client) -> Ticket:
+        """The ticket with the lifetime that was asked for, where that is shorter than what its resources say."""
+        kind = TokenKind.ACCESS_TOKEN
+        usual = self._minting.lifetime(kind, ticket, client)
+        if usual is not None and usual <= lifetime:
+            return ticket
+        return msgspec.structs.replace(ticket, lifetimes={kind: lifetime})
 
     async def _targets(self, request: Request) -> tuple[str, ...]:
         """The resources and audiences that are asked for. Raises InvalidTarget for one we do not know."""
@@ -212,7 +224,7 @@ class TokenExchangeGrant(Grant[ExchangeParameters]):
         check_holder(request.request.http, actor, request.confirmation, request.now)
         return actor
 
-    async def _refresh_until(self, subject: ValidatedToken) -> datetime | None:
+    async def _refresh_until(self, subject: ValidatedToken, now: datetime) -> datetime | None:
         """How long a refresh token may live: as long as the one of the grant the subject token is of."""
         if self._policy.outlive_subject:
             return None
@@ -220,7 +232,7 @@ class TokenExchangeGrant(Grant[ExchangeParameters]):
         if record is None:
             return subject.expires_at
         offline = await self._tickets.current(record.grant_id, TokenKind.REFRESH_TOKEN)
-        return subject.expires_at if offline is None else offline.expires_at
+        return subject.expires_at if offline is None or offline.expired(now) else offline.expires_at
 
 
 def _grant_id(request: Request, subject: ValidatedToken) -> str:

@@ -28,7 +28,7 @@ from authwright.server.serving import run
 @click.option("--prune", is_flag=True, help="Remove what is in the store and FILE does not declare.")
 @click.option("--dry-run", is_flag=True, help="Print the difference and change nothing.")
 def apply(declarations: Path, file: Path, prune: bool, dry_run: bool) -> None:
-    """Make the store's clients, users and consent services those of FILE. Doing it twice changes nothing."""
+    """Make clients, users and services of the store those of FILE. Doing it twice changes nothing."""
     loaded = load(file)
     wanted = load_apply_file(declarations, profile=loaded.values.profile)
     differences = run(_apply(loaded, wanted, declarations, prune=prune, dry_run=dry_run))
@@ -42,6 +42,10 @@ def apply(declarations: Path, file: Path, prune: bool, dry_run: bool) -> None:
         click.echo(f"{len(differences)} changed")
     for line in _overshadowed(loaded, wanted):
         click.echo(line)
+    if wanted.consent_services and not loaded.values.token_exchange.base_scope:
+        click.echo(
+            f"note: token_exchange.base_scope is not set in {loaded.file}: no service is asked without it"
+        )
 
 
 async def _apply(

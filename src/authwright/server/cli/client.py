@@ -32,7 +32,7 @@ client_id_argument: Callable[[Any], Any] = click.argument("client_id")
 
 @click.group()
 def client() -> None:
-    """List, add, disable and remove clients of the store; renew their secrets."""
+    """List, add and change clients of the store; renew secrets."""
 
 
 @client.command("list")

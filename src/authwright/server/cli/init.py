@@ -36,7 +36,7 @@ refresh_token_lifetime = 2592000
 trusted_proxies = []                # addresses of reverse proxies whose forwarded headers count
 
 [management]
-port = 0                            # /livez and /readyz on this port; 0 = off
+port = 0                            # /livez, /readyz and /metrics on this port; 0 = off
 
 # A web application that signs users in.
 # [[clients]]
@@ -44,7 +44,7 @@ port = 0                            # /livez and /readyz on this port; 0 = off
 # client_secret = "env:WEB_CLIENT_SECRET"
 # client_name = "Web app"
 # redirect_uris = ["http://localhost:9001/auth/callback"]
-# post_logout_redirect_uris = ["http://localhost:9001/"]
+# post_logout_redirect_uris = ["http://localhost:9001/auth/logout/callback"]
 # grant_types = ["authorization_code", "refresh_token"]
 # scope = "openid profile email offline_access"
 
@@ -72,7 +72,7 @@ port = 0                            # /livez and /readyz on this port; 0 = off
 @click.command()
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path), default=Path("."))
 def init(directory: Path) -> None:
-    """Write authwright.toml and a new key into DIRECTORY, which is made when it is missing."""
+    """Write authwright.toml and a new key into DIRECTORY. It is made when it is missing."""
     configuration, key = directory / "authwright.toml", directory / "authwright.key"
     for path in (configuration, key):
         if path.exists() or path.is_symlink():

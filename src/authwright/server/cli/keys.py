@@ -18,7 +18,7 @@ from authwright.server.serving import run
 
 @click.group()
 def keys() -> None:
-    """List and rotate signing keys."""
+    """List, rotate and revoke signing keys."""
 
 
 @keys.command("list")
@@ -35,6 +35,27 @@ def list_keys(file: Path, as_json: bool) -> None:
 def rotate(file: Path, as_json: bool) -> None:
     """Sign with new keys from now on; the old ones stay published until what they signed has expired."""
     _show(run(_records(load(file), rotate=True)), as_json)
+
+
+@keys.command()
+@click.argument("kid")
+@config_option
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def revoke(kid: str, file: Path, as_json: bool) -> None:
+    """Take a stolen key away now: who checks signatures refuses what it signed. One that signs is replaced first."""
+    records = run(_revoked(load(file), kid))
+    if records is None:
+        raise click.ClickException(f"there is no signing key {kid!r}; `authwright keys list` shows them")
+    _show(records, as_json)
+
+
+async def _revoked(loaded: Loaded, kid: str) -> list[SigningKeyRecord] | None:
+    """The keys that are left; None when there was none of that name."""
+    keys = declared.root_keys(loaded)
+    async with running(loaded) as (_, stores), faults_named(loaded):
+        if not await declared.signing(loaded, keys, stores).revoke(kid):
+            return None
+        return list(await stores.keys.list())
 
 
 async def _records(loaded: Loaded, *, rotate: bool) -> list[SigningKeyRecord]:

@@ -84,4 +84,7 @@ def _announce(
     named = urlsplit(loaded.values.issuer)
     if named.scheme == "http" and (named.port or 80) != port:
         # Behind a proxy the two differ rightly, but an http issuer has none.
-        _LOG.warning("the issuer names another port than the one that is served")
+        _LOG.warning(
+            "the issuer names another port than the one that is served",
+            extra={"named": named.port or 80, "served": port},
+        )

@@ -30,7 +30,7 @@ def _whose(function: F) -> F:
 
 @click.group()
 def session() -> None:
-    """List, show and revoke sessions, and what users and clients were granted. Several options must all match."""
+    """List, show and revoke sessions and grants. Several options must all match."""
 
 
 @session.command("list")

@@ -17,6 +17,9 @@ def show_rows(rows: Sequence[Mapping[str, Json]], columns: Mapping[str, str], as
     if as_json:
         click.echo(json.dumps([dict(row) for row in rows]))
         return
+    if not rows:
+        click.echo("none")
+        return
     table = Table(*columns.values())
     for row in rows:
         # As text, so that a name with brackets in it is no markup.
@@ -47,7 +50,7 @@ def _text(value: Json) -> str:
             return ""
         case bool():
             return "yes" if value else "no"
-        case list():
+        case list() | tuple():
             return " ".join(_text(item) for item in value)
         case dict():
             return json.dumps(value, ensure_ascii=False) if value else ""

@@ -32,7 +32,7 @@ password_option: Callable[[Any], Any] = click.option(
 
 @click.group()
 def user() -> None:
-    """List, add, disable and remove users of the store; set their passwords."""
+    """List, add and change users of the store; set passwords."""
 
 
 @user.command("list")
