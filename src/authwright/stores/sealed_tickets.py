@@ -19,7 +19,7 @@ from authwright.stores.protocols import (
     StoreUnavailable,
     TicketStore,
 )
-from authwright.ticket import NOTHING, StoredTicket, TokenKind
+from authwright.ticket import NOTHING, StoredTicket, Ticket, TokenKind
 
 TICKET_SEAL = "ticket"
 """The purpose of the seal; the context is the ticket's kind, digest and grant."""
@@ -68,8 +68,13 @@ class SealedTickets:
             id=id,
             now=now,
             consume=consume,
-            replace=[Change(change.before, self._sealed(change.after)) for change in replace],
-            add=[self._sealed(stored) for stored in add],
+            replace=[
+                Change(change.before, self._sealed(change.after))
+                if _has_private(change.after.ticket)
+                else change
+                for change in replace
+            ],
+            add=[self._sealed(stored) if _has_private(stored.ticket) else stored for stored in add],
             live=live,
         )
         if isinstance(answer, AlreadyConsumed) and answer.stored.ticket.sealed:
@@ -99,8 +104,6 @@ class SealedTickets:
 
     def _sealed(self, stored: StoredTicket) -> StoredTicket:
         ticket = stored.ticket
-        if not ticket.claims and not ticket.properties and ticket.act is None:
-            return stored
         private = _Private(
             dict(ticket.claims), dict(ticket.destinations), dict(ticket.properties), ticket.act
         )
@@ -129,6 +132,10 @@ class SealedTickets:
             sealed="",
         )
         return msgspec.structs.replace(stored, ticket=ticket)
+
+
+def _has_private(ticket: Ticket) -> bool:
+    return bool(ticket.claims or ticket.properties or ticket.act is not None)
 
 
 def _context(stored: StoredTicket) -> str:

@@ -8,13 +8,15 @@ import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeAlias
 
 from authwright.clock import Clock, utcnow
+from authwright.stores.decision import Answer
 from authwright.stores.migrations import Migration, migrations, outstanding
 from authwright.stores.protocols import Stores, StoreUnavailable
 from authwright.stores.rows import micros
@@ -22,6 +24,7 @@ from authwright.stores.sqlite_commit import PreparedCommit, commit_all, commit_h
 from authwright.stores.sqlite_consent_services import SqliteConsentServices
 from authwright.stores.sqlite_reader import Reader
 from authwright.stores.sqlite_records import (
+    OnceClaim,
     SqliteAccounts,
     SqliteClients,
     SqliteConsents,
@@ -46,6 +49,9 @@ _PRAGMAS = (
 )
 
 
+CarryOut: TypeAlias = Callable[[sqlite3.Connection, Sequence[PreparedCommit]], list[Answer]]
+
+
 class SqliteDatabase:
     """The stores in one file, made on first use. `async with SqliteDatabase(path) as db: db.stores`.
 
@@ -58,7 +64,9 @@ class SqliteDatabase:
         self._opening = asyncio.Lock()
         self._connections: list[sqlite3.Connection] = []
         self._reader = reader = Reader()
-        self._writer = writer = GroupWriter(_apply, commit_hopefully, _is_commit)
+        self._writer = writer = GroupWriter(
+            partial(_carried_out, commit_all), partial(_carried_out, commit_hopefully), _is_short
+        )
         self.stores: Stores = Stores(
             tickets=SqliteTickets(reader, writer, clock),
             once=SqliteOnce(writer, clock),
@@ -196,23 +204,23 @@ def _applied(connection: sqlite3.Connection) -> dict[int, str]:
     return dict(connection.execute("SELECT number, checksum FROM migrations").fetchall())
 
 
-def _is_commit(item: Any) -> bool:
+def _is_short(item: Any) -> bool:
     """Whether it is a few rows; anything else may be many."""
-    return type(item) is PreparedCommit
+    return type(item) is PreparedCommit or type(item) is OnceClaim
 
 
-def _apply(connection: sqlite3.Connection, items: Sequence[Any]) -> Sequence[Any]:
-    """Carry out a group in order: each run of commits together, anything else one by one."""
+def _carried_out(commits: CarryOut, connection: sqlite3.Connection, items: Sequence[Any]) -> Sequence[Any]:
+    """Carry out a group in order: each run of commits together by `commits`, anything else one by one."""
     results: list[Any] = []
-    commits: list[PreparedCommit] = []
+    run: list[PreparedCommit] = []
     for item in items:
         if type(item) is PreparedCommit:
-            commits.append(item)
+            run.append(item)
             continue
-        if commits:
-            results += commit_all(connection, commits)
-            commits = []
+        if run:
+            results += commits(connection, run)
+            run = []
         results.append(item(connection))
-    if commits:
-        results += commit_all(connection, commits)
+    if run:
+        results += commits(connection, run)
     return results

@@ -25,6 +25,21 @@ from authwright.stores.sqlite_reader import Reader, conditions
 from authwright.stores.sqlite_writer import GroupWriter
 
 
+class OnceClaim(msgspec.Struct, frozen=True, gc=False):
+    """One claim, to be carried out: it is one row."""
+
+    key: str
+    until: int
+    now: int
+
+    def __call__(self, connection: sqlite3.Connection) -> bool:
+        sql = (
+            "INSERT INTO once (key, until) VALUES (?, ?)"
+            " ON CONFLICT (key) DO UPDATE SET until = excluded.until WHERE until < ?"
+        )
+        return connection.execute(sql, (self.key, self.until, self.now)).rowcount == 1
+
+
 class SqliteOnce:
     """An `OnceStore`."""
 
@@ -33,16 +48,7 @@ class SqliteOnce:
         self._clock = clock
 
     async def claim(self, key: str, until: datetime) -> bool:
-        values = (key, micros(until), micros(self._clock()))
-
-        def work(connection: sqlite3.Connection) -> bool:
-            sql = (
-                "INSERT INTO once (key, until) VALUES (?, ?)"
-                " ON CONFLICT (key) DO UPDATE SET until = excluded.until WHERE until < ?"
-            )
-            return connection.execute(sql, values).rowcount == 1
-
-        claimed: bool = await self._writer.submit(work)
+        claimed: bool = await self._writer.submit(OnceClaim(key, micros(until), micros(self._clock())))
         return claimed
 
 

@@ -53,4 +53,4 @@ def _granted(request: AuthenticatedTokenRequest[None]) -> tuple[str, ...]:
     """What was asked for, or all the client is registered for, without what speaks of a user."""
     requested = request.request.scope
     scopes = check_scope(request.client, request.client.scopes if requested is None else requested)
-    return tuple(scope for scope in scopes if scope not in USER_SCOPES)
+    return tuple([scope for scope in scopes if scope not in USER_SCOPES])
