@@ -165,17 +165,17 @@ def standard_provider(
 ) -> ServedProvider:
     """A provider from its parts.
 
-    `keys`, root keys or the text of a key file, protect signing keys, cookies and handles; keep them out of the store. `clients` and `users` are this
-    application's own, beside those in the store. `dpop_nonce`: DPoP proofs must carry a nonce of ours (RFC 9449 §8).
-    `authorization_endpoint=False` leaves out all that a browser visits,
-    and the grants that need it. `token_response` is a subclass of the default generator,
-    or is given the default one and returns the one to use, which may wrap it. `ciba` is told of each backchannel request, so that it can bring it before its user, and
-    answers later by `provider.ciba.approve(request.id)` or `deny`. `token_exchange` is what the issuer allows there,
-    `scope_authority` who decides about the scopes below its `base_scope`, or which services are asked, and how; without
-    one they are those of the store. `fetch` calls other servers, for their keys; without one it is a guarded client, made
-    when it is first needed (extra `client`). `proofs_once`: where the ids of
-    used DPoP proofs are kept, when that is not `stores.once`. `opened` and `closed` open and close what `stores` are made of. Raises ValueError, in
-    words for an operator, when something does not fit together.
+    `keys`, root keys or the text of a key file, protect signing keys, cookies and handles; keep them out of the store.
+    `clients` and `users` are this application's own, beside those in the store. `dpop_nonce`: DPoP proofs must carry a
+    nonce of ours (RFC 9449 §8). `authorization_endpoint=False` leaves out all that a browser visits, and the grants
+    that need it. `token_response` is a subclass of the default generator, or is given the default one and returns the
+    one to use, which may wrap it. `ciba` is told of each backchannel request, so that it can bring it before its user,
+    and answers later by `provider.ciba.approve(request.id)` or `deny`. `token_exchange` is what the issuer allows
+    there, `scope_authority` who decides about the scopes below its `base_scope`, or which services are asked, and how;
+    without one they are those of the store. `fetch` calls other servers, for their keys; without one it is a guarded
+    client, made when it is first needed (extra `client`). `proofs_once`: where the ids of used DPoP proofs are kept,
+    when that is not `stores.once`. `opened` and `closed` open and close what `stores` are made of. Raises ValueError,
+    in words for an operator, when something does not fit together.
     """
     keys = RootKeys.parse(keys) if isinstance(keys, str) else keys
     exchange = token_exchange or ExchangePolicy()

@@ -7,7 +7,7 @@ the authorization endpoint, and never with credentials: no cookie of ours has a 
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from authwright.clock import Clock, utcnow
@@ -90,21 +90,25 @@ class RegisteredOrigins:
         self._reread = reread
         self._lock = asyncio.Lock()
         self._known: frozenset[str] = frozenset()
-        self._due = clock()
+        self._read_at: datetime | None = None
 
     async def has(self, origin: str) -> bool:
         """Whether a page of a client is there. Raises StoreUnavailable.
 
         `null`, the origin of sandboxed frames and local files, belongs to anybody and so to no client.
         """
-        if self._clock() >= self._due:
+        if not self._is_fresh():
             async with self._lock:
                 # Whoever waited for the lock finds it done: one reading every `reread`, however many ask.
-                if self._clock() >= self._due:
+                if not self._is_fresh():
                     now = self._clock()
                     self._known = registered_origins(await self._clients.enabled())
-                    self._due = now + self._reread
+                    self._read_at = now
         return origin in self._known
+
+    def _is_fresh(self) -> bool:
+        # A clock that was set back makes nothing fresh again.
+        return self._read_at is not None and timedelta(0) <= self._clock() - self._read_at < self._reread
 
 
 class Sharing:

@@ -29,7 +29,8 @@ class Recent(Generic[T]):
         """What is there, or was at most `reread` ago. Raises StoreUnavailable."""
         now = self._clock().timestamp()
         remembered = self._remembered.get(key)
-        if remembered is not None and now - remembered[0] < self._reread:
+        # A clock that was set back makes nothing fresh again.
+        if remembered is not None and 0 <= now - remembered[0] < self._reread:
             return remembered[1]
         value = await self._read(key)
         # Anyone can ask for any key, so what is remembered is bounded and simply started over.

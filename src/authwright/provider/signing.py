@@ -72,7 +72,8 @@ class Signing:
     async def ring(self) -> KeyRing:
         """The keys, at most `reread` old."""
         ring = self._ring
-        if ring is not None and self._clock() - ring.read_at < self._reread:
+        # A clock that was set back makes nothing fresh again.
+        if ring is not None and timedelta(0) <= self._clock() - ring.read_at < self._reread:
             return ring
         async with self._reading:
             if self._ring is ring:
